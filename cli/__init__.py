@@ -3,10 +3,12 @@
 `main`: the program: its commands and its exit statuses.
 `build`: `mobiledeploy build`.
 `verify`: `mobiledeploy verify`.
+`predict`: `mobiledeploy predict`.
 `bundle`: `mobiledeploy bundle`.
 `inspect`: `mobiledeploy inspect`.
 `cost`: `mobiledeploy cost`.
 `quantize`: `mobiledeploy quantize`.
+`convert`: `mobiledeploy convert`.
 `tools`: `mobiledeploy tools`.
 `_options`: options that several commands share.
 `_output`: printing of data, messages and progress.

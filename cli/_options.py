@@ -2,16 +2,38 @@
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.spec.config import INPUT_RANGES
+
+if TYPE_CHECKING:
+    from mobiledeploy.spec.channel_scaling import ChannelScaling
 
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout instead of a table")
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")]
+InputRange: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar=f"[{'|'.join(INPUT_RANGES)}]",
+        help="Range of the input for pixels of 0 to 255, if the file does not say it",
+    ),
+]
+Mean: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A[,B,C]",
+        help="Mean of the pixels, one or one a channel, of 0 to 255; with --input-range 0..1, "
+        "of pixel / 255",
+    ),
+]
+Std: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="A[,B,C]", help="Standard deviation, likewise")
+]
 
 
 def refuse_unused(context: typer.Context, *, used: Collection[str], with_: str) -> None:
@@ -44,6 +66,58 @@ def given(context: typer.Context) -> Iterator[tuple[str, str]]:
         source = context.get_parameter_source(key)
         if source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}:
             yield key, parameter.opts[0]
+
+
+def scaling(input_range: str | None, mean: str | None, std: str | None) -> "ChannelScaling | None":
+    """Return how pixels become a network's input, None if no option says it.
+
+    Args:
+        input_range: Value of `InputRange`.
+        mean: Value of `Mean`.
+        std: Value of `Std`.
+
+    Raises:
+        RequestError: There is no such range, or one of mean and std is missing or unusable.
+    """
+    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
+
+    if input_range is not None and input_range not in RANGES:
+        raise RequestError(
+            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
+            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
+        )
+    example = f"`{options_of(SCALINGS['torchvision'])}`"
+    if mean is None and std is None:
+        return None if input_range is None else RANGES[input_range]
+    if mean is None or std is None:
+        missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
+        raise RequestError(
+            f"expected `--mean` and `--std`, received `{given}` only",
+            hint=f"add `{missing}`, for example {example}",
+        )
+    means, stds = _numbers("--mean", mean), _numbers("--std", std)
+    if input_range is None:
+        if max(stds) < 1:
+            raise RequestError(
+                f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
+                hint="for values of pixel / 255 add `--input-range 0..1`",
+            )
+        return named(means, stds)
+    inner = RANGES[input_range]
+    return named(
+        tuple(round(inner.mean[0] + inner.std[0] * value, 9) for value in means),
+        tuple(round(inner.std[0] * value, 9) for value in stds),
+    )
+
+
+def _numbers(option: str, given: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in given.split(","))
+    except ValueError as error:
+        raise RequestError(
+            f"expected one number or three with commas as `{option}`, received {given}",
+            hint=f"for example `{option} 127.5`, or `{option} 123.675,116.28,103.53`",
+        ) from error
 
 
 def labels(path: Path | None) -> tuple[str, ...]:

@@ -8,7 +8,18 @@ import typer
 
 from mobiledeploy._version import __version__
 from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
-from mobiledeploy.cli import _output, build, bundle, cost, inspect, quantize, tools, verify
+from mobiledeploy.cli import (
+    _output,
+    build,
+    bundle,
+    convert,
+    cost,
+    inspect,
+    predict,
+    quantize,
+    tools,
+    verify,
+)
 
 LONGEST_MESSAGE: Final = 4000
 """Most characters of an error's message that are printed."""
@@ -38,16 +49,19 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
     ] = False,
 ) -> None:
-    """Take a Keras MobileNet to a phone, with proof.
+    """Take an image classifier to a phone, with proof.
 
-    Start with `mobiledeploy build`, then `mobiledeploy verify`.
+    Start with `mobiledeploy quantize` for a model of yours or `mobiledeploy build` to train one,
+    then `mobiledeploy verify`.
     """
     del version
 
 
 app.command()(build.build)
 app.command()(quantize.quantize)
+app.command()(convert.convert)
 app.command()(verify.verify)
+app.command()(predict.predict)
 app.command()(bundle.bundle)
 app.command()(inspect.inspect)
 app.command()(cost.cost)

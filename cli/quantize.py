@@ -1,16 +1,16 @@
 """`mobiledeploy quantize`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, INPUT_RANGES, IOS, RANDOM
+from mobiledeploy.spec.config import CROPS, DIGITS, IOS, QAT_LOSSES, RANDOM, TASKS
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.channel_scaling import ChannelScaling
+    from mobiledeploy.spec.config import FineTuneConfig
 
 
 def quantize(
@@ -20,45 +20,60 @@ def quantize(
         typer.Option(
             metavar="SOURCE",
             help="Photos that decide the ranges: a folder with one sub-folder a class, or "
-            f"`{DIGITS}`",
+            f"`{DIGITS}`; for inputs that are no images, a .npy or .npz",
         ),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="Use synthetic images in place of photos")
+        bool, typer.Option("--random", help="Use synthetic images, or values, in place of photos")
     ] = False,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            metavar=f"[{'|'.join(INPUT_RANGES)}]",
-            help="Range of the input for pixels of 0 to 255, if the file does not say it",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A[,B,C]",
-            help="Mean of the pixels, one or one a channel, of 0 to 255; with --input-range 0..1, "
-            "of pixel / 255",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(metavar="A[,B,C]", help="Standard deviation, likewise"),
-    ] = None,
+    input_range: _options.InputRange = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
     ] = None,
     crop: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo becomes square")
+        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo gets the proportions")
     ] = "center",
     io: Annotated[
         str,
         typer.Option(metavar=f"[{'|'.join(IOS)}]", help="Type of the files' input and output"),
     ] = "int8",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(TASKS)}]",
+            help="What the outputs are, if the last layer does not show it",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
+    ] = None,
+    qat: Annotated[
+        bool,
+        typer.Option("--qat", help="Train with fake quantisation; ship the better"),
+    ] = False,
+    qat_loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(QAT_LOSSES)}]",
+            help="What it learns: to answer as its own float outputs do, which needs no labels, "
+            "or the folders' names. Default: distill",
+        ),
+    ] = None,
+    qat_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Training steps. Default: 100"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Peak of the schedule. Default: 3e-5, with labels 1e-5"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seed of the order and the variations. Default: 0"),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Build folder")
@@ -69,7 +84,7 @@ def quantize(
     """Quantise a float model of yours, and prove its two files equal.
 
     The build folder gets model.tflite, model.onnx and the proof that they compute the same.
-    TensorFlow is not needed, and nothing of the file is executed.
+    TensorFlow is needed for `--qat` only, and nothing of the file is executed.
     """
     import os
     from typing import cast
@@ -91,11 +106,15 @@ def quantize(
             model,
             out,
             data=RANDOM if data is None else data,
-            scaling=_scaling(input_range, mean, std),
+            scaling=_options.scaling(input_range, mean, std),
             labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
+            task=cast("Any", task),
             threads=threads or os.cpu_count() or 1,
+            fine_tuning=_fine_tuning(
+                asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed
+            ),
             progress=progress,
         )
     if json:
@@ -105,53 +124,31 @@ def quantize(
     pipeline.require(report)
 
 
-def _scaling(
-    input_range: str | None, mean: str | None, std: str | None
-) -> "ChannelScaling | None":
-    """Return how pixels become the input, None if no option says it.
+_TRAINING_OPTIONS: Final = {
+    "loss": "--qat-loss",
+    "steps": "--qat-steps",
+    "learning_rate": "--learning-rate",
+    "seed": "--seed",
+}
+"""By the argument of `defaults.decide_fine_tuning`."""
+
+
+def _fine_tuning(*, asked: bool, **given: Any) -> "FineTuneConfig | None":
+    """Return how the network is fine-tuned; None without `--qat`.
 
     Raises:
-        RequestError: There is no such range, or one of mean and std is missing or unusable.
+        RequestError: An option of the training was given without `--qat`, or is impossible.
     """
     from mobiledeploy.base.errors import RequestError
-    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
+    from mobiledeploy.spec import defaults
 
-    if input_range is not None and input_range not in RANGES:
+    options = {name: value for name, value in given.items() if value is not None}
+    if asked:
+        return defaults.decide_fine_tuning(**options)
+    if options:
+        listed = ", ".join(f"`{_TRAINING_OPTIONS[each]}`" for each in options)
         raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
+            f"{listed} would change nothing without `--qat`",
+            hint="add `--qat` to train the network, or leave out the option",
         )
-    example = f"`{options_of(SCALINGS['torchvision'])}`"
-    if mean is None and std is None:
-        return None if input_range is None else RANGES[input_range]
-    if mean is None or std is None:
-        missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
-        raise RequestError(
-            f"expected `--mean` and `--std`, received `{given}` only",
-            hint=f"add `{missing}`, for example {example}",
-        )
-    means, stds = _numbers("--mean", mean), _numbers("--std", std)
-    if input_range is None:
-        if max(stds) < 1:
-            raise RequestError(
-                f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
-                hint="for values of pixel / 255 add `--input-range 0..1`",
-            )
-        return named(means, stds)
-    inner = RANGES[input_range]
-    return named(
-        tuple(round(inner.mean[0] + inner.std[0] * value, 9) for value in means),
-        tuple(round(inner.std[0] * value, 9) for value in stds),
-    )
-
-
-def _numbers(option: str, given: str) -> tuple[float, ...]:
-    from mobiledeploy.base.errors import RequestError
-
-    try:
-        return tuple(float(word) for word in given.split(","))
-    except ValueError as error:
-        raise RequestError(
-            f"expected one number or three with commas as `{option}`, received {given}",
-            hint=f"for example `{option} 127.5`, or `{option} 123.675,116.28,103.53`",
-        ) from error
+    return None

@@ -1,4 +1,4 @@
-"""Take a Keras MobileNet to a phone, with proof.
+"""Take an image classifier to a phone, with proof.
 
 The whole way, as the program does it:
 
@@ -19,6 +19,10 @@ and its steps one by one, from the papers' tables to the two files:
     tflite = mobiledeploy.write_tflite(graph)
     onnx = mobiledeploy.write_onnx(graph, mobiledeploy.certify(graph))
 
+A Keras model of yours, or a file of one, in one step:
+
+    quantised = mobiledeploy.quantize(model, pixels, input_range="-1..1", out="build")
+
 Files and folders are named by a `str` or a `Path`. Nothing is imported before it is used: only
 `build` and `calibrate` need TensorFlow.
 """
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from mobiledeploy.network.fold import fold
     from mobiledeploy.network.keras_file import load as read_weights
     from mobiledeploy.pipeline.build import build
+    from mobiledeploy.pipeline.in_memory import quantize
     from mobiledeploy.spec.defaults import decide
     from mobiledeploy.targets.onnx import write as write_onnx
     from mobiledeploy.targets.tflite import write as write_tflite
@@ -54,6 +59,7 @@ _HOMES = {
     "decide": "spec.defaults:decide",
     "fold": "network.fold:fold",
     "quantise": "integer.quantise:quantise",
+    "quantize": "pipeline.in_memory:quantize",
     "read_tflite": "integer.tflite_reader:read_file",
     "read_weights": "network.keras_file:load",
     "verify_build": "verify.build:verify",
@@ -72,6 +78,7 @@ __all__ = [
     "decide",
     "fold",
     "quantise",
+    "quantize",
     "read_tflite",
     "read_weights",
     "verify_build",

@@ -21,6 +21,7 @@ LONGER = (
     "compare",
     "emulation",
     "pipeline",
+    "prediction",
     "report",
     "runtimes",
     "targets/test_same_function.py",

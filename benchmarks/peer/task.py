@@ -84,7 +84,7 @@ def read_photos(
         image_size: Pixels.
         seed: Of the order.
     """
-    dataset = photos.load(path, divide=False)
+    dataset = photos.load(path, purpose="comparison")
     unknown = sorted(set(dataset.class_names) - set(names))
     if unknown:
         raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a class of the network")

@@ -64,11 +64,49 @@ def read(path: Path, names: Sequence[str], *, what: str) -> dict[str, npt.NDArra
                 with archive.open(entry) as handle:
                     arrays[name] = _array(handle, entry.file_size)
     except _DAMAGE as error:
-        raise CorruptFileError(
-            f"{path} cannot be read as {what}: {' '.join(str(error).split())[:200]}",
-            hint="the file is damaged: copy the folder again, or build again",
-        ) from error
+        raise _damaged(path, what, error) from error
     return arrays
+
+
+def stored(path: Path, *, what: str) -> tuple[str, ...]:
+    """Return the names of the arrays of an `.npz` file.
+
+    Args:
+        path: The file.
+        what: What it holds, for messages.
+
+    Raises:
+        CorruptFileError: The file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(name.removesuffix(".npy") for name in archive.namelist())
+    except _DAMAGE as error:
+        raise _damaged(path, what, error) from error
+
+
+def read_array(path: Path, *, what: str) -> npt.NDArray[Any]:
+    """Return the array of an `.npy` file.
+
+    Args:
+        path: The file.
+        what: What it holds, for messages.
+
+    Raises:
+        CorruptFileError: The file is damaged, or its array is not of numbers or text.
+    """
+    try:
+        with path.open("rb") as handle:
+            return _array(handle, path.stat().st_size)
+    except _DAMAGE as error:
+        raise _damaged(path, what, error) from error
+
+
+def _damaged(path: Path, what: str, error: BaseException) -> CorruptFileError:
+    return CorruptFileError(
+        f"{path} cannot be read as {what}: {' '.join(str(error).split())[:200]}",
+        hint="the file is damaged: copy the folder again, or build again",
+    )
 
 
 def _max_bytes(path: Path) -> int:

@@ -117,9 +117,14 @@ def _same_kind(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers may compute the same function."""
     if a.kind == b.kind:
         return a.kind != "unknown" or a.op == b.op
-    # A lookup table of all codes may replace any operator that reads one code at a time.
+    # A table of all codes, or of all pairs, may replace any operator that reads so many at a time.
     operators = [table.of_kind(layer.kind) for layer in (a, b) if layer.kind != "table"]
-    return len(operators) == 1 and isinstance(operators[0], Certified) and operators[0].ONE_CODE
+    if len(operators) != 1 or not isinstance(operators[0], Certified):
+        return False
+    return operators[0].ONE_CODE or len(a.reads) == len(b.reads) == _PAIR
+
+
+_PAIR: Final = 2
 
 
 def replaced_layers(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:

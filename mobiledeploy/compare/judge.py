@@ -21,7 +21,7 @@ from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
 from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer, StoredTensor
 
-MOST_LAYERS: Final = 512
+MOST_LAYERS: Final = 2048
 """Most layers of a file: every layer of one is compared with every layer of the other."""
 
 _OF_TENSOR: Final = {"scale", "zero point"}

@@ -32,6 +32,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.capabilities import Cases, Certified, MovesCodes, Sampled, StatesMultiplier
 from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.each_kernel import by_each_kernel, limits
+from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import Operator, has_weights
@@ -286,6 +287,29 @@ def node_of(
         return None
 
 
+def codes_of_all_cases(
+    layer: StoredLayer, file: Format, shapes: Sequence[Shape]
+) -> tuple[Cases, list[Codes]] | None:
+    """Return all possible inputs of a layer, and the output codes of each kernel that may run it.
+
+    Args:
+        layer: A layer of a file.
+        file: Format of the file.
+        shapes: Shapes of its inputs.
+
+    Returns:
+        None where they are too many, or where the arithmetic is not known. First comes the kernel
+        that this architecture most likely runs.
+    """
+    function = _Function.of(layer, file, shapes)
+    try:
+        cases = _cases_of(function)
+    except ConversionError:
+        return None
+    by_kernel = [] if cases is None else _by_each_kernel(function, cases)
+    return None if cases is None or not by_kernel else (cases, by_kernel)
+
+
 def _lifted(shape: Shape, *, images: bool) -> Shape:
     """Return a shape as in an integer graph, where a vector is an image of one pixel."""
     if images and len(shape) == 1:
@@ -370,6 +394,8 @@ def _cases_of(function: _Function) -> Cases | None:
     """
     if function.layer.table is not None:
         table = function.layer.table
+        if len(function.layer.reads) > 1:
+            return all_pairs()
         return (all_codes(),) if table.ndim == 1 else cases_of_channels(len(table))
     known = node_of(function.layer, function.shapes)
     if known is None:

@@ -23,7 +23,8 @@ class Evaluation:
     """Images of the network's size, with labels if there are any and the float network's logits.
 
     Attributes:
-        pixels: uint8, shape (images, size, size, 3).
+        pixels: uint8, shape (images, height, width, 3 or 1); of an input that is no image, its
+            int8 codes plus 128.
         labels: int64, shape (images,); None if they are not known.
         names: Name of each image.
         float_logits: float32, shape (images, classes).
@@ -67,7 +68,7 @@ def read(path: Path) -> Evaluation:
     images = len(evaluation.names)
     if (
         evaluation.pixels.dtype != np.uint8
-        or evaluation.pixels.ndim != 4
+        or evaluation.pixels.ndim < 2
         or not len(evaluation.pixels) == images > 0
         or not evaluation.pixels.size
         or labels.dtype.kind not in "iu"
@@ -76,7 +77,7 @@ def read(path: Path) -> Evaluation:
         or evaluation.float_logits.ndim != 2
         or len(evaluation.float_logits) != images
         or labels.min(initial=0) < 0
-        or labels.max(initial=0) >= evaluation.float_logits.shape[1]
+        or labels.max(initial=0) >= max(evaluation.float_logits.shape[1], 2)
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",

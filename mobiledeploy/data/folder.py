@@ -23,7 +23,7 @@ from mobiledeploy.data.image_files import (
     visible_entries,
 )
 from mobiledeploy.data.preprocess import decode
-from mobiledeploy.data.split import split, undivided
+from mobiledeploy.data.split import Purpose, split
 
 LAYOUT: Final = "one sub-folder per class, such as photos/cat/1.jpg and photos/dog/2.jpg"
 SPLIT_FOLDERS: Final[dict[str, Split]] = {
@@ -57,7 +57,7 @@ class LabelledFile:
     part: Split | None
 
 
-def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dataset:
+def load(path: Path, *, purpose: Purpose = "training", progress: Progress = silent) -> Dataset:
     """Return the photos under a folder; its sub-folders are the classes, sorted by name.
 
     Where the sub-folders are `train` and `test`, `validation` or both, by any of the names in
@@ -69,8 +69,8 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
 
     Args:
         path: The folder.
-        divide: Whether every class must be in every split. False puts all images into `test`,
-            however few they are: for photos that only calibrate or verify.
+        purpose: What the photos are for, which decides how they are split. For calibration they
+            need not be in folders of classes.
         progress: Called while files are hashed.
 
     Raises:
@@ -79,7 +79,11 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     root = _root(path)
     photos: list[LabelledFile] = []
     others: list[Path] = []
-    for part, folder in _parts(root):
+    unlabelled = purpose == "calibration" and not _folders(root, root)
+    if unlabelled:
+        loose, others = images_and_others(root, root)
+        photos = [LabelledFile(path=path, class_name="", part=None) for path in loose]
+    for part, folder in () if unlabelled else _parts(root):
         photos += _photos(folder, root=root, part=part, others=others)
     ignored = counts_by_suffix(others)
     if ignored:
@@ -87,7 +91,7 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     classes = tuple(sorted({photo.class_name for photo in photos}))
     for one, two in class_names.near_twins(classes):
         progress(Event("data", class_names.in_words(one, two)))
-    if len(classes) < 2:
+    if len(classes) < 1 + (not unlabelled):
         received = f"only `{classes[0]}`" if classes else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, received {received}",
@@ -97,7 +101,7 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
     label_of = {name: label for label, name in enumerate(classes)}
     labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
-    images_and_others = _hashes(paths, progress)
+    contents = _hashes(paths, progress)
     given = [photo.part for photo in photos if photo.part is not None]
 
     def decode_photo(index: int) -> Pixels:
@@ -105,15 +109,11 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
 
     return Dataset(
         name=printable(root.name),
-        class_names=classes,
+        class_names=() if unlabelled else classes,
         image_names=names,
         labels=labels,
-        splits=(
-            split(labels, images_and_others, classes, given=given or None)
-            if divide
-            else undivided(len(labels))
-        ),
-        digest=content_digest(classes, names, labels, images_and_others),
+        splits=split(labels, contents, classes, purpose=purpose, given=given or None),
+        digest=content_digest(classes, names, labels, contents),
         decode=decode_photo,
         ignored=ignored,
     )
@@ -217,12 +217,12 @@ def _class_name(folder: Path) -> str:
 
 
 def _hashes(paths: Sequence[Path], progress: Progress) -> tuple[bytes, ...]:
-    images_and_others: list[bytes] = []
+    hashes: list[bytes] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _BATCH):
-            images_and_others += pool.map(_sha256, paths[start : start + _BATCH])
-            progress(Event("data", "hashing photos", len(images_and_others), len(paths)))
-    return tuple(images_and_others)
+            hashes += pool.map(_sha256, paths[start : start + _BATCH])
+            progress(Event("data", "hashing photos", len(hashes), len(paths)))
+    return tuple(hashes)
 
 
 def _sha256(path: Path) -> bytes:

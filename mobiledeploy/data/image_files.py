@@ -34,27 +34,35 @@ _IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Inf
 holds thumbnails)."""
 
 
-def visible_entries(folder: Path, root: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
     """Return the entries of a folder, sorted by name, without hidden files and folders.
+
+    Raises:
+        RequestError: The folder cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
+    except OSError as error:
+        raise RequestError(
+            f"cannot list the folder {printable(folder)}: {error.strerror}",
+            hint="check the folder's name, and whether you may read it",
+        ) from error
+
+
+def visible_entries(folder: Path, root: Path) -> list[Path]:
+    """Return `entries`, after checking the links among them.
 
     Args:
         folder: The folder.
         root: The resolved folder that no symbolic link may lead out of.
 
     Raises:
-        RequestError: The folder cannot be listed, or a link in it is broken, leads out of `root`
-            or to a folder.
+        RequestError: The folder cannot be listed, or see `check_link`.
     """
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
-    except OSError as error:
-        raise RequestError(
-            f"cannot list the folder {printable(folder)}: {error.strerror}",
-            hint="check the folder's name, and whether you may read it",
-        ) from error
+    paths = entries(folder)
     for path in paths:
         if path.is_symlink():
-            _check_link(path, root)
+            check_link(path, root)
     return paths
 
 
@@ -119,7 +127,16 @@ def is_image(path: Path) -> bool:
     )
 
 
-def _check_link(path: Path, root: Path) -> None:
+def check_link(path: Path, root: Path) -> None:
+    """Check that a symbolic link leads to a file below a folder.
+
+    Args:
+        path: The link.
+        root: The resolved folder.
+
+    Raises:
+        RequestError: It is broken, leads out of the folder, or leads to a folder.
+    """
     target = Path(os.path.realpath(path))
     if not path.exists():
         raise RequestError(

@@ -1,6 +1,7 @@
 """The decoded images of a build on disk: `pixels.npy` with `index.json`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ def write(
             have no training images.
         StorageError: The folder cannot be written, or its disk has too little room.
     """
-    files.check_room(folder, len(dataset.labels) * 3 * preprocessing.image_size**2)
+    files.check_room(folder, len(dataset.labels) * math.prod(preprocessing.shape))
     order = np.concatenate([dataset.splits[split] for split in SPLITS])
     images = load_pixels(
         dataset,

@@ -29,8 +29,8 @@ class Images:
     """Pixels of images with their labels, indices and names.
 
     Attributes:
-        pixels: uint8, shape (images, image_size, image_size, 3); mapped from a file if
-            `load_pixels` was given a path.
+        pixels: uint8, shape (images, height, width, 3 or 1); mapped from a file if `load_pixels`
+            was given a path.
         labels: int64, shape (images,).
         indices: int64, shape (images,): each image's position in the data set.
         names: Each image's name in the data set.
@@ -132,7 +132,7 @@ def load_pixels(
         RequestError: More images cannot be read than 1 % of the whole data set.
         StorageError: `path` cannot be written.
     """
-    size = preprocessing.image_size
+    shape = preprocessing.shape
     readable: list[int] = []
     missing: list[str] = []
 
@@ -146,13 +146,13 @@ def load_pixels(
             yield batch.pixels
 
     if path is None:
-        pixels = np.empty((len(indices), size, size, 3), np.uint8)
+        pixels = np.empty((len(indices), *shape), np.uint8)
         top = 0
         for block in rows():
             pixels[top : top + len(block)] = block
             top += len(block)
         return _images(dataset, pixels[:top], readable, missing)
-    _write_rows(path, rows(), (size, size, 3))
+    _write_rows(path, rows(), shape)
     mapped: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     return _images(dataset, mapped, readable, missing)
 
@@ -171,8 +171,7 @@ def _images(
 
 
 def _stack(rows: list[Pixels], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    size = preprocessing.image_size
-    return np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)
+    return np.stack(rows) if rows else np.empty((0, *preprocessing.shape), np.uint8)
 
 
 def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) -> None:

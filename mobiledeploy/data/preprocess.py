@@ -19,7 +19,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data import image_formats
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.resize import resize
-from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.config import Preprocessing, Scaling
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -86,23 +86,44 @@ def decode(data: bytes, name: str) -> Pixels:
 
 
 def preprocess(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
-    """Return the cropped and resized image: uint8, shape (image_size, image_size, 3)."""
-    size = preprocessing.image_size
+    """Return the cropped and resized image: uint8, of the shape `preprocessing.shape`."""
+    height, width, _ = preprocessing.shape
     match preprocessing.crop:
         case "center":
-            height, width = pixels.shape[:2]
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            return resize(pixels[top : top + side, left : left + side], size, size)
+            pixels = centre_crop(pixels, height, width)
         case "stretch":
-            return resize(pixels, size, size)
+            pass
         case _:
             assert_never(preprocessing.crop)
+    resized = resize(pixels, height, width)
+    return to_grey(resized) if preprocessing.colour == "grey" else resized
 
 
-def to_float32(pixels: Pixels, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+def centre_crop(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Return the largest centred part with the proportions of `height` x `width`, rounded down."""
+    rows, columns = pixels.shape[:2]
+    if rows * width >= columns * height:
+        kept = max(1, columns * height // width), columns
+    else:
+        kept = rows, max(1, rows * width // height)
+    top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
+    return pixels[top : top + kept[0], left : left + kept[1]]
+
+
+def to_grey(pixels: Pixels) -> Pixels:
+    """Return the brightness of RGB images, shape (..., 1).
+
+    `(19595 R + 38470 G + 7471 B + 32768) >> 16`, in integers: the luma of ITU-R BT.601, as Pillow
+    rounds it. The factors add up to 65536, so that a grey image keeps its values.
+    """
+    weighted = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
+    return ((weighted + 32768) >> 16).astype(np.uint8)[..., None]
+
+
+def to_float32(pixels: Pixels, scaling: Scaling) -> npt.NDArray[np.float32]:
     """Return `(pixel - mean) / std`, computed in float64 and rounded once, same shape."""
-    values = (np.arange(256, dtype=np.float64) - preprocessing.mean) / preprocessing.std
+    mean, std = scaling
+    values = (np.arange(256, dtype=np.float64) - mean) / std
     return values.astype(np.float32)[pixels]
 
 

@@ -5,12 +5,16 @@ may be renamed or moved, and builds with different seeds are tested on the same 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Indices, Split
+
+Purpose: TypeAlias = Literal["training", "calibration", "comparison"]
+"""What images are for. `training`: every class must be in every split. `calibration`: some decide
+ranges, others are compared on, of any classes. `comparison`: all are in the test split."""
 
 SHARE: Final[Mapping[Split, int]] = {"test": 20, "validation": 10}
 """Percentage of each class that a held-back split gets."""
@@ -24,6 +28,7 @@ def split(
     contents: Sequence[bytes],
     class_names: Sequence[str],
     *,
+    purpose: Purpose = "training",
     given: Sequence[Split] | None = None,
 ) -> dict[Split, Indices]:
     """Return the indices of each split's images, ascending.
@@ -32,18 +37,24 @@ def split(
     but at least one image. Within a class, the order of the content hashes decides. Images of
     equal contents are in the same split; those with several classes are training images.
 
+    For calibration, classes that are too small for that are divided together, as if they were one.
+
     Args:
         labels: int64, shape (images,).
         contents: A cryptographic hash of each image.
         class_names: Names of the classes by label, for messages.
+        purpose: What the images are for.
         given: The split of each image, where the user has made splits: train, and test or
             validation or both. A missing split is taken from train. Where images of equal
             contents are in several splits, all go into test if one is there, otherwise into
             validation, so that no test image is a training image.
 
     Raises:
-        RequestError: A class has too few different images for every split.
+        RequestError: A class has too few different images for every split; for calibration: there
+            are too few in all.
     """
+    if purpose == "comparison":
+        return undivided(len(labels))
     missing = [part for part in SHARE if given is None or part not in given]
     chosen: dict[Split, list[int]] = {"train": [], "validation": [], "test": []}
     classes: list[list[list[int]]] = [[] for _ in class_names]
@@ -54,14 +65,22 @@ def split(
             classes[group_labels.pop()].append(group)
         else:
             chosen[part] += group
+    if purpose == "calibration":
+        classes = _with_small_ones_together(classes, len(missing) + 1, contents)
+        class_names = ["all together"] * len(classes)
     total = sum(len(group) for groups in classes for group in groups)
     for name, groups in zip(class_names, classes, strict=True):
         if len(groups) <= len(missing):
             raise RequestError(
                 f"class `{name}` has {len(groups)} different images to train with, expected at "
                 f"least {len(missing) + 1}: one of them for each of "
-                f"{', '.join(['train', *reversed(missing)])}",
-                hint="add images to the class, or remove it",
+                f"{', '.join(['train', *reversed(missing)])}"
+                if purpose == "training"
+                else f"expected at least {len(missing) + 1} different images, received "
+                f"{len(groups)}: some decide ranges, and others are compared on",
+                hint="add images to the class, or remove it"
+                if purpose == "training"
+                else "some hundred images of all kinds give good ranges",
             )
         size = sum(map(len, groups))
         for part in missing:
@@ -69,8 +88,20 @@ def split(
             chosen[part] += _take(groups, quota)
         chosen["train"] += [index for group in groups for index in group]
     splits = {part: np.array(sorted(indices), np.int64) for part, indices in chosen.items()}
-    _check_classes(splits, labels, class_names)
+    if purpose == "training":
+        _check_classes(splits, labels, class_names)
     return splits
+
+
+def _with_small_ones_together(
+    classes: Sequence[list[list[int]]], fewest: int, contents: Sequence[bytes]
+) -> list[list[list[int]]]:
+    """Return the classes; those of fewer groups than `fewest` are one, or join the first."""
+    large = [groups for groups in classes if len(groups) >= fewest]
+    small = [group for groups in classes if len(groups) < fewest for group in groups]
+    if large and len(small) < fewest:
+        small += large.pop(0)
+    return [*large, sorted(small, key=lambda group: (len(group), contents[group[0]]))]
 
 
 def undivided(images: int) -> dict[Split, Indices]:

@@ -27,5 +27,5 @@ def photo() -> Pixels:
 
 
 def resized_digest(preprocessing: Preprocessing) -> str:
-    """Return the SHA-256 of the cropped and resized photo: row by row, R, G, B."""
+    """Return the SHA-256 of the cropped and resized photo: row by row, R, G, B or grey."""
     return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()

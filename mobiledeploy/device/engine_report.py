@@ -78,7 +78,7 @@ def compare_answers(
     def unpack(packed: Sequence[str]) -> npt.NDArray[Any]:
         return np.stack(
             [
-                self_test.unpack_answer(text, classes=contract.classes, floats=floats)
+                self_test.unpack_answer(text, classes=contract.outputs, floats=floats)
                 for text in packed
             ]
         )

@@ -7,6 +7,8 @@ Operators are those of `ops`. This room knows no runtime and no training.
 * `quantise`: makes one from a float network.
 * `fold_padding`: lets convolutions and pools take over the PAD before them.
 * `tflite_reader`: reads one from a file.
+* `mean_as_convolution`: writes a mean as a depthwise convolution.
+* `symmetric_kernels`: gives kernels with a zero point a form for an int8 `.tflite`.
 * `certify`: proves that both runtimes compute it alike; widens ranges until that can be proven.
 * `oracle`: computes it in NumPy, bit for bit as XNNPACK does.
 * `float_reference`: computes it in float32, without rounding.

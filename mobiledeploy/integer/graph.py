@@ -176,5 +176,6 @@ def _weights(weights: QWeights) -> bytes:
             weights.kernel_scale.astype("<f4").tobytes(),
             weights.bias.astype("<i4").tobytes(),
             weights.bias_scale.astype("<f4").tobytes(),
+            b"" if weights.kernel_zero is None else weights.kernel_zero.astype("<i4").tobytes(),
         )
     )

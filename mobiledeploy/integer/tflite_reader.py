@@ -1,6 +1,7 @@
 """Read any int8 `.tflite` as an integer graph, or say why it cannot be read."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,8 @@ from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import table
+from mobiledeploy.ops import lookup, table
+from mobiledeploy.ops.divided_input import undivided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
@@ -22,6 +24,8 @@ RESHAPE: Final = "RESHAPE"
 """An operator that becomes no node where a vector becomes the same vector."""
 _FLATTEN: Final = frozenset({RESHAPE, "FULLY_CONNECTED", "SOFTMAX"})
 """Operators for which an image of one pixel is a vector."""
+_TO_PIXEL: Final = frozenset({"MEAN", "REDUCE_MAX"})
+"""Operators that make one pixel of an image, which may as well be a vector."""
 
 
 def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
@@ -58,14 +62,15 @@ def read(model: TfliteModel) -> IntegerGraph:
             names the operator and the tensor.
     """
     tflite.require_supported(model)
-    _require_known(model)
+    given = undivided(model, lookup.joined(model))
+    _require_known(given)
     if len(model.inputs) != 1 or len(model.outputs) != 1 or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
             f"expected one input and one output, received {len(model.inputs)} and "
             f"{len(model.outputs)}",
             hint=ONE_IMAGE,
         )
-    operators = list(table.by_output(model.operators))
+    operators = list(table.by_output(given))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
@@ -88,30 +93,66 @@ def read(model: TfliteModel) -> IntegerGraph:
 
 
 def _flattened(model: TfliteModel) -> set[int]:
-    """Return the images of one pixel that only become vectors, by the index of their tensor."""
+    """Return the images of one pixel that only become vectors, by the index of their tensor.
+
+    Not those that an operator on images writes: behind it, a RESHAPE is an operator.
+    """
     readers: dict[int, list[TfliteOperator]] = {}
     for operator in model.operators:
         for index in operator.inputs:
             readers.setdefault(index, []).append(operator)
-    flattened = set[int]()
-    for operator in reversed(model.operators):
-        for index in operator.outputs:
-            pixel = index >= 0 and model.tensors[index].fixed_shape[:-1] == (1, 1, 1)
-            if (
-                pixel
-                and readers.get(index)
-                and all(
-                    reader.builtin in _FLATTEN or flattened.issuperset(reader.outputs)
-                    for reader in readers[index]
-                )
-            ):
-                flattened.add(index)
-    return flattened
+    writers = {index: operator for operator in model.operators for index in operator.outputs}
+    pixels = {
+        index
+        for index in writers
+        if index >= 0 and model.tensors[index].fixed_shape[:-1] == (1, 1, 1)
+    }
+    flattened = set(pixels)
+    while True:
+        kept = {
+            index
+            for index in flattened
+            if readers.get(index)
+            and all(
+                reader.builtin in _FLATTEN or flattened.issuperset(reader.outputs)
+                for reader in readers[index]
+            )
+            and _gives_vectors(
+                writers[index],
+                model,
+                of_vectors=flattened.issuperset(pixels.intersection(writers[index].inputs)),
+            )
+        }
+        if kept == flattened:
+            return flattened
+        flattened = kept
 
 
-def _require_known(model: TfliteModel) -> None:
+def _gives_vectors(operator: TfliteOperator, model: TfliteModel, *, of_vectors: bool) -> bool:
+    """Whether an operator's output may be a vector.
+
+    Args:
+        operator: An operator that writes an image of one pixel.
+        model: The file.
+        of_vectors: Whether all images of one pixel that it reads become vectors.
+    """
+    if operator.builtin in _TO_PIXEL:
+        return True
+    if operator.builtin == RESHAPE:
+        return False
+    shapes = [model.tensors[index].fixed_shape for index in operator.inputs if index >= 0]
+    if operator.builtin == "AVERAGE_POOL_2D":
+        window = operator.option("filter_height"), operator.option("filter_width")
+        return shapes[0][1:3] == window
+    if operator.builtin == "CONV_2D":
+        return of_vectors and shapes[1][1:3] == (1, 1)
+    module = table.special_case(operator, model.tensors) or table.of_file(operator.builtin)
+    return module is not None and not module.IMAGES and of_vectors
+
+
+def _require_known(operators: Sequence[TfliteOperator]) -> None:
     readable = sorted({*table.tflite_names(), *CONVERTERS})
-    for operator in model.operators:
+    for operator in operators:
         if operator.builtin not in readable:
             raise ConversionError(
                 f"operator number {operator.code} of the schema, which writes tensor "

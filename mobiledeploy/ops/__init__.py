@@ -34,6 +34,7 @@ What modules share when they read and write files:
 * `tflite`, `onnx`: how operators are written to files, and read from files that we wrote.
 * `file_form`: how any file stores an operator.
 * `stored`: a layer as any file stores it.
+* `divided_input`: quantises a float32 input of a `.tflite` as an `.onnx` does.
 * `tflite_reading`, `onnx_reading`: what operators share when they are read from any file.
 * `onnx_values`: what may stand behind a tensor's name in an `.onnx`.
 * `onnx_reader`: an `.onnx` while its nodes are read.

@@ -24,7 +24,8 @@ from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
-from mobiledeploy.ops.onnx_values import OnnxActivation
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -181,7 +182,18 @@ def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
 
 def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read a Concat of channels."""
-    values = [reader.value(node, place) for place in range(len(node.inputs))]
+    return _joined(reader, node, [reader.value(node, place) for place in range(len(node.inputs))])
+
+
+def _read_qlinear_concat(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read y scale, y zero, then x, scale, zero of each part."""
+    parts = [dequantised_input(reader, node, place) for place in range(2, len(node.inputs), 3)]
+    return quantised_output(reader, node, _joined(reader, node, parts), 0)
+
+
+def _joined(
+    reader: OnnxReader, node: OnnxOperator, values: Sequence[OnnxValue | None]
+) -> OnnxActivation | None:
     parts = [value for value in values if isinstance(value, OnnxActivation)]
     if not parts or len(parts) != len(values):
         return None
@@ -196,10 +208,18 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
         return None
     total = sum(part.sizes[axis] for part in parts)
     out = dataclasses.replace(first, sizes=(*first.sizes[:axis], total, *first.sizes[axis + 1 :]))
-    return reader.copy(node, "concatenation", parts, out)
+    copied = reader.copy(node, "concatenation", parts, out)
+    stated = all(part.real and part.scale is not None for part in parts)
+    if copied is None and stated:
+        # Parts on several grids, which are quantised to one behind it.
+        return reader.add_layer(node, "concatenation", parts, out)
+    return copied
 
 
-ONNX: Mapping[str, FileForm] = {"Concat": FileForm(inputs=None, pairs_only=True, read=_read)}
+ONNX: Mapping[str, FileForm] = {
+    "Concat": FileForm(inputs=None, pairs_only=True, read=_read),
+    "QLinearConcat": FileForm(inputs=(), read=_read_qlinear_concat),
+}
 
 
 def examples() -> Iterator[Example]:

@@ -322,7 +322,7 @@ def accumulators(node: Conv, source: QTensor, codes: Int8) -> Exact:
         sums = np.concatenate(
             [
                 products.product(_patches(node, part), kernel.reshape(len(kernel), -1).T, reach)
-                for part, kernel in _groups(node, values, node.weights.kernel)
+                for part, kernel in _groups(node, values, node.weights.centred(0))
             ],
             axis=-1,
         )
@@ -348,8 +348,9 @@ def _for_each_output(node: Conv, source: Float32) -> Float32:
 
 
 def _depthwise(node: Conv, source: Float32, reach: int) -> Exact:
-    kernel, source = node.weights.kernel, _for_each_output(node, source)
-    dtype = np.float32 if kernel[..., 0].size * QMAX * reach <= EXACT else np.float64
+    kernel, source = node.weights.centred(3), _for_each_output(node, source)
+    widest = int(np.abs(kernel.astype(np.int16)).max())
+    dtype = np.float32 if kernel[..., 0].size * widest * reach <= EXACT else np.float64
     sums = np.zeros((len(source), *node.output.shape), dtype)
     part = np.empty_like(sums)
     for view, row, column in windows(node, source):
@@ -547,7 +548,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
             operator, "expected positive strides and dilations, and at most a ReLU or ReLU6"
         )
     read = scope.read(source, operator)
-    weights = _per_channel(
+    weights = per_channel(
         tflite.read_weights(operator, scope, read, kernel, bias, axis=3 if depthwise else 0)
     )
     if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
@@ -595,7 +596,7 @@ def _kind_and_kernel(kernel: Int8, channels: int, *, depthwise: bool) -> tuple[b
     return depthwise, kernel
 
 
-def _per_channel(weights: QWeights) -> QWeights:
+def per_channel(weights: QWeights) -> QWeights:
     """Return per-channel weights; a single scale is repeated for each channel.
 
     XNNPACK rounds depthwise convolutions with a single scale differently on ARM and x86.
@@ -606,6 +607,9 @@ def _per_channel(weights: QWeights) -> QWeights:
         weights,
         kernel_scale=np.repeat(weights.kernel_scale, weights.bias.size),
         bias_scale=np.repeat(weights.bias_scale, weights.bias.size),
+        kernel_zero=None
+        if weights.kernel_zero is None
+        else np.repeat(weights.kernel_zero, weights.bias.size),
     )
 
 

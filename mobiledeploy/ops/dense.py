@@ -176,7 +176,7 @@ def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
         Shape (batch, outputs).
     """
     values, reach = products.centred(source, codes), products.widest(source)
-    sums = products.product(values, node.weights.kernel.T, reach)
+    sums = products.product(values, node.weights.centred(0).T, reach)
     bound = products.largest(node.weights, 0, source)
     return products.with_bias(sums, node.weights.bias, bound)
 

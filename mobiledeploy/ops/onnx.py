@@ -121,6 +121,36 @@ def look_up(
     return model.node("Transpose", [shaped], output, perm=[0, 3, 1, 2])
 
 
+def look_up_pairs(
+    model: OnnxWriter, out: QTensor, reads: Sequence[OnnxInput], codes: Codes, output: str
+) -> None:
+    """Add a lookup table of the output codes of all pairs of codes.
+
+    Args:
+        model: To add it to.
+        out: The node's output.
+        reads: The two activations, of one shape, or one of them of one pixel.
+        codes: int8 codes, one for each code of the first and each one of the second, ascending.
+        output: Name of the tensor with its results.
+    """
+    from onnx import TensorProto
+
+    name = out.name
+    values = model.constant(f"{name}/table", (codes + OFFSET).astype(np.uint8))
+    first, second = (
+        model.node("Cast", [channels_last(model, read)], to=TensorProto.INT32) for read in reads
+    )
+    rows = model.node("Mul", [first, model.scalar(np.int32(2 * OFFSET))])
+    places = model.node("Add", [rows, second])
+    flat = model.node("Reshape", [places, model.constant(f"{name}/flat", np.array([-1]))])
+    entries = model.node("GatherElements", [values, flat], axis=0)
+    shape = model.constant(f"{name}/shape", np.array([-1, *out.shape]))
+    if len(out.shape) == IMAGE_AXES:
+        channels_first(model, model.node("Reshape", [entries, shape]), output)
+    else:
+        model.node("Reshape", [entries, shape], output)
+
+
 def add_weights(
     model: OnnxWriter, name: str, weights: QWeights, kernel: Int8, *, axis: int, repeat: int = 1
 ) -> tuple[str, str]:
@@ -142,10 +172,13 @@ def add_weights(
         return np.tile(values, repeat) if values.size > 1 else values[0]
 
     scale = scales(weights.kernel_scale)
+    zero = np.zeros_like(scale, np.int8)
+    if weights.kernel_zero is not None:
+        zero = np.resize(weights.kernel_zero.astype(np.int8), scale.shape)
     kernel_names = [
         model.constant(f"{name}/kernel", kernel),
         model.constant(f"{name}/scale", scale),
-        model.constant(f"{name}/zero_point", np.zeros_like(scale, np.int8)),
+        model.constant(f"{name}/zero_point", zero),
     ]
     bias_names = [
         model.constant(f"{name}/bias", np.tile(weights.bias, repeat)),

@@ -308,9 +308,12 @@ class OnnxReader:
             if read.scale is not None
         }
         first = self.layers.input
+        own = {read.scale for read in taken[INPUT] if self._is_inverse_factor(read)}
         if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
             # A product of codes reads them with the scale 1, whatever their own scale is.
             self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
+        elif len(own) == 1:
+            self.layers.input = dataclasses.replace(first, scale=own.pop())
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
             reads = tuple(self._as_written(read) for read in layer.reads)
@@ -322,6 +325,11 @@ class OnnxReader:
                 multiplier=completed.multiplier,
                 faults=completed.faults,
             )
+
+    def _is_inverse_factor(self, read: LayerInput) -> bool:
+        """Whether the graph's input is multiplied by the inverse of the scale of a read."""
+        scale, factor = read.scale, self.input_factor
+        return factor is not None and scale is not None and np.float32(1) / scale == factor
 
     def _as_written(self, read: LayerInput) -> LayerInput:
         """Return a read of codes, on the grid that they were written on."""

@@ -6,6 +6,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
 from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.padding import Pads, same_pads
+from mobiledeploy.ops.stored import INPUT
 
 
 def both_activations(
@@ -23,6 +24,10 @@ def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> Onn
     value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
     if not isinstance(value, OnnxActivation) or value.real or grid is None:
         return None
+    if value.source == INPUT and reader.layers.input.scale is None:
+        reader.layers.input = dataclasses.replace(
+            reader.layers.input, scale=grid[0], zero_point=grid[1]
+        )
     return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True, dtype="")
 
 

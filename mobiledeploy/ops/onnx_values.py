@@ -116,12 +116,20 @@ class TablePlaces:
         row: Whether it is flattened to one row.
         looked_up: Whether these are the table's entries, not its indices any more.
         channels: How many channels have tables of their own, one after the other; 0 if none have.
+        second: The activation whose codes are the last digit of the indices, base 256; None of a
+            table of one activation.
     """
 
     codes: OnnxActivation
     row: bool = False
     looked_up: bool = False
     channels: int = 0
+    second: OnnxActivation | None = None
+
+    @property
+    def activations(self) -> list[OnnxActivation]:
+        """All activations that it is made of."""
+        return [self.codes] if self.second is None else [self.codes, self.second]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops.operator import Trials
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int32, QTensor, Shape
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int16, Int32, QTensor, Shape
 from mobiledeploy.ops.weights import QWeights
 
 Exact: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -98,11 +98,12 @@ def largest(weights: QWeights, axis: int, source: QTensor) -> int:
         source: Grid of the input.
     """
     others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
-    products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * widest(source)
+    kernel = np.abs(weights.centred(axis).astype(np.int16))
+    products = kernel.sum(axis=others, dtype=np.int64) * widest(source)
     return int((products + np.abs(weights.bias.astype(np.int64))).max())
 
 
-def product(left: npt.NDArray[np.float32], kernel: Int8, reach: int) -> Exact:
+def product(left: npt.NDArray[np.float32], kernel: Int8 | Int16, reach: int) -> Exact:
     """Multiply matrices, exactly.
 
     Args:

@@ -164,7 +164,8 @@ class StoredLayer:
         parameters: What only its operator has, such as a slope or an axis: names, in alphabetical
             order, and values.
         table: Of a `table`: the output's code of each code of the input, -128 first; of shape
-            (channels, 256) where each channel has its own.
+            (channels, 256) where each channel has its own; of shape (65536,) for each pair of
+            codes of two inputs, the second changing first.
         multiplier: float32 by which the file multiplies codes minus their zero points, where the
             scales that it states do not give this number; else None.
         faults: What these fields cannot hold.
@@ -234,14 +235,16 @@ def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
     return shapes[0] if len(set(shapes)) == 1 else None
 
 
-def looked_up(table: Int8, codes: Array) -> Int8:
+def looked_up(table: Int8, *codes: Array) -> Int8:
     """Return the output codes of a `table`.
 
     Args:
         table: As in `StoredLayer`.
-        codes: Input codes, the channels last.
+        codes: Codes of its inputs, the channels last.
     """
-    places = codes.astype(np.int64) - QMIN
+    places = codes[0].astype(np.int64) - QMIN
+    if len(codes) > 1:
+        places = (places << 8) + (codes[1].astype(np.int64) - QMIN)
     found: Int8 = table[places] if table.ndim == 1 else table[np.arange(len(table)), places]
     return found
 

@@ -26,6 +26,7 @@ from mobiledeploy.ops import (
     hard_swish,
     leaky_relu,
     logistic,
+    lookup,
     max_pool,
     maximum,
     mean,
@@ -76,6 +77,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     maximum,
     resize_nearest,
     sub.OPERATOR,
+    lookup,
 )
 """Where two of them know a name in files, the first one reads it."""
 
@@ -105,6 +107,14 @@ _FORMS: Final[dict[str, FileForm]] = {
     for forms in (module.TFLITE, module.ONNX)
     for name, form in forms.items()
 }
+
+_MODULES: Final[tuple[tuple[Operator[Any], object], ...]] = tuple(
+    (module, module) for module in OPERATORS
+)
+_SPECIAL_CASES: Final = tuple(
+    (module, special) for module, special in _MODULES if isinstance(special, SpecialCase)
+)
+"""Asked once: `isinstance` of a Protocol is slow, and files have hundreds of operators."""
 
 
 def of_layer(layer: Layer) -> Operator[Any]:
@@ -169,12 +179,9 @@ def special_case(
         operator: In the file.
         tensors: Of the file.
     """
-    for module in OPERATORS:
-        special: object = module
-        if (
-            isinstance(special, SpecialCase)
-            and operator.builtin in special.SPECIAL_IN_TFLITE
-            and special.is_in_tflite(operator, tensors)
+    for module, special in _SPECIAL_CASES:
+        if operator.builtin in special.SPECIAL_IN_TFLITE and special.is_in_tflite(
+            operator, tensors
         ):
             return module
     return None

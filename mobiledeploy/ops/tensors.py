@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError
 
 Int8: TypeAlias = npt.NDArray[np.int8]
+Int16: TypeAlias = npt.NDArray[np.int16]
 Int32: TypeAlias = npt.NDArray[np.int32]
 Float32: TypeAlias = npt.NDArray[np.float32]
 Codes: TypeAlias = npt.NDArray[np.int64]

@@ -279,7 +279,12 @@ def write_weights(
         name: Name of the node's output.
         weights: The integers.
         axis: Axis of the output channels in the kernel.
+
+    Raises:
+        ConversionError: The kernel has a zero point, which LiteRT refuses or ignores.
     """
+    if weights.kernel_zero is not None:
+        raise ConversionError(f"`{name}`: expected symmetric int8 weights in -127..127")
     return (
         model.constant(f"{name}/kernel", weights.kernel, scale=weights.kernel_scale, axis=axis),
         model.constant(f"{name}/bias", weights.bias, scale=weights.bias_scale),

@@ -20,7 +20,17 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredWeights
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Float32,
+    Int8,
+    Int16,
+    Int32,
+    QTensor,
+    Shape,
+    expect,
+)
 
 WIDEST_MULTIPLIER: Final = 256
 """XNNPACK's limit for input scale * kernel scale / output scale; LiteRT 2.3 cannot load a file
@@ -67,12 +77,30 @@ class QWeights:
         kernel_scale: float32, shape (channels,), or (1,) for a single scale.
         bias: int32, shape (channels,).
         bias_scale: float32, same shape as `kernel_scale`.
+        kernel_zero: int32, same shape as `kernel_scale`: the code of a weight of 0. None of
+            symmetric weights, which are within -127..127 with the code 0 for 0. A `.tflite` of
+            int8 has no others; files of uint8 and some `.onnx` do.
     """
 
     kernel: Int8
     kernel_scale: Float32
     bias: Int32
     bias_scale: Float32
+    kernel_zero: Int32 | None = None
+
+    def centred(self, axis: int) -> Int8 | Int16:
+        """Return the kernel's codes minus those of 0.
+
+        Args:
+            axis: Axis of the output channels in the kernel.
+        """
+        if self.kernel_zero is None:
+            return self.kernel
+        shape = [1] * self.kernel.ndim
+        shape[axis] = -1
+        zero = self.kernel_zero.reshape(shape).astype(np.int16)
+        codes: Int16 = self.kernel.astype(np.int16) - zero
+        return codes
 
     def real(self, axis: int) -> tuple[Float32, Float32]:
         """Return kernel and bias as real values.
@@ -82,7 +110,8 @@ class QWeights:
         """
         shape = [1] * self.kernel.ndim
         shape[axis] = -1
-        kernel: Float32 = self.kernel.astype(np.float32) * self.kernel_scale.reshape(shape)
+        codes = self.centred(axis).astype(np.float32)
+        kernel: Float32 = codes * self.kernel_scale.reshape(shape)
         return kernel, self.bias.astype(np.float32) * self.bias_scale
 
 
@@ -103,7 +132,10 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
     expect(name, "kernel dtype", weights.kernel.dtype, np.dtype(np.int8))
     expect(name, "bias dtype", weights.bias.dtype, np.dtype(np.int32))
     expect(name, "bias shape", weights.bias.shape, (channels,))
-    if weights.kernel.min() < -QMAX:
+    zero = weights.kernel_zero
+    if zero is not None:
+        expect(name, "zero points of the kernel", zero.shape, weights.kernel_scale.shape)
+    elif weights.kernel.min() < -QMAX:
         raise ConversionError(f"`{name}`: expected symmetric int8 weights in -127..127")
     scales = weights.kernel_scale.shape
     if scales not in {(1,), (channels,)}:
@@ -127,9 +159,12 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
             hint=_CALIBRATE,
         )
     others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
-    products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * (QMAX - QMIN)
-    sums = np.abs(weights.bias.astype(np.int64)) + products
-    if sums.max() > np.iinfo(np.int32).max:
+    kernel = np.abs(weights.centred(axis).astype(np.int64))
+    products = kernel.sum(axis=others) * (QMAX - QMIN)
+    bias = weights.bias.astype(np.int64)
+    sums, int32 = np.abs(bias) + products, np.iinfo(np.int32)
+    # A dead channel's bias may be the lowest int32.
+    if (bias + products).max() > int32.max or (bias - products).min() < int32.min:
         raise ConversionError(
             f"`{name}`: sums up to {sums.max()} do not fit the int32 accumulator"
         )
@@ -151,15 +186,17 @@ def of_file(name: str, weights: StoredWeights | None) -> QWeights:
         weights: As the file has them.
 
     Raises:
-        ConversionError: There are none, or they have a zero point.
+        ConversionError: There are none.
     """
-    if weights is None or weights.kernel_zero.any():
-        raise ConversionError(f"`{name}`: expected int8 weights with zero point 0")
+    if weights is None:
+        raise ConversionError(f"`{name}`: expected int8 weights")
+    symmetric = not weights.kernel_zero.any() and weights.kernel.min() >= -QMAX
     return QWeights(
         kernel=weights.kernel,
         kernel_scale=weights.kernel_scale,
         bias=weights.bias,
         bias_scale=weights.bias_scale,
+        kernel_zero=None if symmetric else weights.kernel_zero,
     )
 
 

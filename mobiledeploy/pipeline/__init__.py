@@ -2,11 +2,18 @@
 
 `build`: runs the stages in order.
 `input_range`: how pixels become the input of an imported network.
+`value_inputs`: values of a file, or random ones, as the input of an imported network.
+`tasks`: what the outputs of an imported network are.
 `class_order`: which class each output of an imported network is.
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
+`qat`: fine-tunes an imported network, and chooses the better of two candidates.
 `quantise_images`: the images of a quantisation, photos or synthetic ones.
+`in_memory`: quantises a model that Python holds.
+`convert`: converts a finished int8 file to the other format.
+`float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
+`integer_graph`: makes an integer graph that computes what a finished file computes.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.

@@ -157,6 +157,7 @@ def build(
             ignored=dataset.ignored,
             similar_classes=near_twins(dataset.class_names),
             class_order=trained.class_order,
+            input_choice=trained.input_choice,
             warnings=tuple(
                 f"before training, {warning}"
                 for warning in class_order.words(
@@ -218,14 +219,7 @@ def _report(
             balanced=None if original is None else original.balanced,
         )
     ]
-    lines += [
-        ScoreLine(
-            name=f"{candidate.name} int8",
-            test=candidate.test,
-            shipped=candidate.name == quantised.chosen,
-        )
-        for candidate in quantised.candidates
-    ]
+    lines += stages.candidate_lines(quantised)
     lines += [
         ScoreLine(name=name, test=score.labels, shipped=True, balanced=score.balanced)
         for name, score in by_file.items()

@@ -4,9 +4,9 @@ XNNPACK computes the float network, and the least and greatest values are operat
 file, so that no activation leaves LiteRT.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,9 @@ SMALLEST: Final = 2.0**-20
 
 def calibrate(
     graph: FloatGraph,
-    inputs: npt.NDArray[np.float32],
+    inputs: npt.NDArray[Any],
     *,
+    feed: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]] = np.asarray,
     threads: int = 1,
     progress: Progress = silent,
     stage: str = "quantise",
@@ -38,8 +39,8 @@ def calibrate(
 
     Args:
         graph: The float network.
-        inputs: float32, shape (images, ...), at least 1. Images of all classes should be among
-            them.
+        inputs: Shape (images, ...), at least 1. Images of all classes should be among them.
+        feed: Makes the network's inputs, float32, of some of them; without it they are that.
         threads: Images that run at a time.
         progress: Called after every batch.
         stage: The stage's name in the events.
@@ -51,10 +52,10 @@ def calibrate(
     model = float_tflite.write(graph, extremes=True)
     sessions = [litert.load(model) for _ in range(min(threads, len(inputs)))]
 
-    def measure(worker: int, batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    def measure(worker: int, batch: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
         run = sessions[worker].run
         return [
-            np.stack([pair.reshape(2) for pair in run(image[np.newaxis])])
+            np.stack([pair.reshape(2) for pair in run(feed(image[np.newaxis]))])
             for image in batch[worker :: len(sessions)]
         ]
 
@@ -80,8 +81,8 @@ def _interval(low: float, high: float) -> Interval:
 
 
 def _batches(
-    inputs: npt.NDArray[np.float32],
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    inputs: npt.NDArray[Any],
+) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     for start in range(0, len(inputs), BATCH):
         yield start, inputs[start : start + BATCH]
 

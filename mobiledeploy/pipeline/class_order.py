@@ -44,6 +44,11 @@ class Names:
         """Whether every folder of photos is a class."""
         return bool(self.places) and None not in self.places
 
+    @property
+    def numbers(self) -> Classes | None:
+        """The class of each folder of photos; None unless every one is a class."""
+        return np.array(self.places, np.int64) if self.known else None
+
 
 def names_of(
     given: tuple[str, ...], imported: Imported, path: Path, folders: tuple[str, ...], classes: int

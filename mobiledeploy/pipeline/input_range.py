@@ -11,7 +11,8 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.simplify.passes import simplify
-from mobiledeploy.runtimes import litert
+from mobiledeploy.pipeline.tasks import last_operator
+from mobiledeploy.runtimes import Array, litert
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, options_of
 from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.targets import float_tflite
@@ -90,12 +91,19 @@ def choose(
         progress: Called for every candidate.
     """
     session = litert.load(float_tflite.write(simplify(graph).graph), threads=threads)
+    boundary = 0.5 if last_operator(graph) == "logistic" else 0.0
+
+    def run(values: Array) -> Array:
+        outputs = session.run(values)[0]
+        if outputs.shape[-1] > 1:
+            return outputs
+        return np.concatenate([np.full_like(outputs, boundary), outputs], axis=-1)
 
     def tried(name: str, count: int) -> None:
         progress(Event("import", f"trying the input range {name} on {count} photos"))
 
     return input_choice.choose(
-        lambda values: session.run(values)[0],
+        run,
         pixels,
         (labels, *(order[labels] for order in orders)),
         tried=tried,

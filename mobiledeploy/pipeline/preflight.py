@@ -6,7 +6,7 @@ checked here.
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mobiledeploy.base import files
@@ -37,7 +37,19 @@ def check_packages(config: BuildConfig) -> None:
     Raises:
         MissingDependencyError: A package is not installed.
     """
-    for package, purpose in _packages(config):
+    require_packages(_packages(config))
+
+
+def require_packages(packages: Iterable[tuple[str, str]]) -> None:
+    """Check that packages of the `build` extra are installed, without importing them.
+
+    Args:
+        packages: The name by which each is imported, and what needs it.
+
+    Raises:
+        MissingDependencyError: A package is not installed.
+    """
+    for package, purpose in packages:
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
                 f"{purpose} needs `{package}`, which is not installed",

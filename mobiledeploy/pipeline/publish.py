@@ -12,7 +12,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
-from mobiledeploy.spec.config import BuildConfig, ImportConfig, Io
+from mobiledeploy.spec.config import BuildConfig, ImportConfig, Io, Task
 from mobiledeploy.spec.contract import (
     LABELS,
     MODELS,
@@ -81,6 +81,8 @@ def _contract(
 ) -> Contract:
     export = config.export
     shapes = {"input": (1, *architecture.input_shape), "output": (1, architecture.classes)}
+    task: Task = config.task if isinstance(config, ImportConfig) else "classification"
+    photo = config.preprocessing
     dtype: Io = export.io if export.int8 else "float32"
     grids: dict[str, Int8Grid | None] = {"input": None, "output": None, "logits": None}
     if export.int8:
@@ -89,10 +91,11 @@ def _contract(
         grids = {name: _grid(tensor) for name, tensor in tensors.items()}
     return Contract(
         name=architecture.name,
-        classes=architecture.classes,
+        classes=2 if task == "binary" else architecture.classes,
         head=export.head,
-        preprocessing=config.preprocessing,
-        resize_check=test_card.resized_digest(config.preprocessing),
+        preprocessing=photo,
+        resize=None if photo is None else "triangle-v1",
+        resize_check=None if photo is None else test_card.resized_digest(photo),
         input=ContractTensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
         output=ContractTensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
         logits=grids["logits"],
@@ -100,6 +103,7 @@ def _contract(
         files=tuple(File.of(root, root / name) for name in MODELS),
         labels=File.of(root, root / LABELS),
         taps=_taps(root) if export.int8 and export.head == "softmax" else (),
+        task=task,
     )
 
 

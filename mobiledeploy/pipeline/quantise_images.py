@@ -22,7 +22,7 @@ HELD_BACK_IMAGES: Final = 256
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantiseImages:
-    """The images of a quantisation, uint8, shape (images, size, size, 3).
+    """The images of a quantisation, uint8, shape (images, height, width, 3 or 1), or values.
 
     Attributes:
         calibration: Those that decide the ranges.
@@ -71,8 +71,9 @@ def load(
         RequestError: More photos cannot be decoded than 1 % of the whole data set.
     """
     if dataset is None:
-        shape = preprocessing.image_size, preprocessing.image_size, 3
-        natural = image_sets.natural(shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES)
+        natural = image_sets.natural(
+            preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
+        )
         pixels = natural.pixels(0, len(natural))
         return QuantiseImages(
             calibration=pixels[:CALIBRATION_IMAGES],
@@ -91,12 +92,12 @@ def load(
         load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
         for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
     )
-    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
+    numbers = names.numbers
     return QuantiseImages(
         calibration=calibration.pixels,
-        calibration_labels=numbers[calibration.labels] if names.known else None,
+        calibration_labels=None if numbers is None else numbers[calibration.labels],
         held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbers[held_back.labels] if names.known else None,
+        labels=None if numbers is None else numbers[held_back.labels],
         names=held_back.names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
         ignored=dataset.ignored,

@@ -20,30 +20,45 @@ from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
+from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer.quantise import quantise as to_integers
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
+from mobiledeploy.pipeline import (
+    calibrate,
+    class_order,
+    input_range,
+    publish,
+    qat,
+    resume,
+    stages,
+    tasks,
+    value_inputs,
+)
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, QuantiseImages, load
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
+    IMAGE_SIZES,
     RANDOM,
     Crop,
     ExportConfig,
+    FineTuneConfig,
     Head,
     ImportConfig,
     Io,
     Preprocessing,
+    Task,
 )
 from mobiledeploy.spec.results import (
     BuildReport,
@@ -57,14 +72,15 @@ from mobiledeploy.spec.results import (
 )
 from mobiledeploy.targets import float_tflite, tflite
 from mobiledeploy.verify.outputs import input_choice
+from mobiledeploy.verify.outputs.parity import decided
 from mobiledeploy.verify.report import VerifyReport
 
 SINGLY: Final = 5
 """Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
-_SCORES: Final = frozenset({"softmax", "logistic"})
-"""Operators whose output are scores of what they read."""
+BATCH: Final = 64
+"""Images of which the float inputs are in memory at a time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +115,8 @@ def read_model(path: Path) -> Imported:
             + "\n  ".join(_unsupported(imported)),
             hint="do what the reasons say, or save the network without these layers",
         )
-    return imported
+    graph = tasks.as_vector(fold_channel_order(imported.graph))
+    return dataclasses.replace(imported, graph=graph)
 
 
 def _unsupported(imported: Imported) -> Iterator[str]:
@@ -137,12 +154,14 @@ def quantize(
     model: files.Name,
     root: files.Name,
     *,
-    data: files.Name = RANDOM,
+    data: files.Name | Dataset = RANDOM,
     scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
     io: Io = "int8",
+    task: Task | None = None,
     threads: int = 1,
+    fine_tuning: FineTuneConfig | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -150,15 +169,18 @@ def quantize(
     Args:
         model: See `read_model`.
         root: The build folder.
-        data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
-            images.
+        data: A folder of photos with one sub-folder a class, `digits`, a data set, a file of
+            values (see `value_inputs.read`), or `random` for synthetic images or values.
         scaling: How pixels become the network's input, where its file does not say it; None: it is
             chosen by labelled photos, see `input_range.choose`.
         labels: Names of the classes in the order of the output; otherwise those of the file, of a
             file of labels beside it, of the data's folders if there are as many, or numbers.
-        crop: How a photo becomes square.
+        crop: How a photo gets the input's proportions.
         io: Type of the files' input and output.
+        task: What the outputs are; None: what `tasks.task_of` takes them for.
         threads: Images that run at a time.
+        fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
+            None: it is not. See `qat`.
         progress: Called with what is being done.
 
     Returns:
@@ -170,27 +192,41 @@ def quantize(
             are in another order.
     """
     clock = _Clock()
+    if fine_tuning is not None:
+        qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)
-    known = _known(
-        path, os.fspath(data), scaling, labels, crop,
-        threads=threads, clock=clock, progress=progress,
-    )  # fmt: skip
+    progress(Event("import", "reading the model"))
+    imported = read_model(path)
+    outputs = imported.graph.shapes()[imported.graph.output][-1]
+    task = tasks.task_of(imported.graph, outputs, task, path.name)
+    classes = tasks.classes_of(task, outputs)
+    if fine_tuning is not None:
+        unscaled = to_network(simplify(imported.graph).graph, PIXELS)
+        qat.check_network(unscaled.architecture, fine_tuning, task)
+    if _takes_values(imported, data):
+        known = _of_values(
+            imported, path, data, scaling, labels, classes, fine_tuning, clock=clock
+        )
+    else:
+        known = _of_photos(
+            imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
+            threads=threads, clock=clock, progress=progress,
+        )  # fmt: skip
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
-    head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
-    mean, std = network.architecture.scaling
+    head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
-        data=str(data),
-        preprocessing=Preprocessing(
-            image_size=network.architecture.input_shape[0], crop=crop, mean=mean, std=std
-        ),
+        data=data.name if isinstance(data, Dataset) else str(data),
+        preprocessing=known.preprocessing,
         mean=() if known.scaling is None else known.scaling.mean,
         std=() if known.scaling is None else known.scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
+        task=task,
+        qat=fine_tuning,
     )
     with resume.lock_folder(root):
         publish.withdraw(root)
@@ -200,7 +236,7 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, prepared, taken, config, progress),
+            lambda folder: _quantise(folder, known, config, progress),
             root=root,
             progress=progress,
         )
@@ -244,11 +280,13 @@ def quantize(
             )
             for score in verified.scores
         ]
+        if scores:
+            scores[1:1] = stages.candidate_lines(quantised)
         report = BuildReport(
             scores=tuple(scores),
-            reason="",
+            reason=quantised.reason if quantised.candidates else "",
             note=_note(config, known),
-            unreadable=taken.unreadable,
+            unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
@@ -277,28 +315,95 @@ class _Known:
         prepared: The network.
         images: The images.
         names: The names of the classes.
+        preprocessing: How photos become its input; None if it takes none.
         scaling: How pixels become its input; None if its file says so.
         choice: How `scaling` was chosen; None if it was given.
         order: Whether the order of the classes fits; None without labelled photos.
         float_logits: The float network's logits of the held-back images; None if they were not
             needed so far.
+        dataset: The photos; None if they are synthetic, or values.
     """
 
     prepared: Prepared
     images: QuantiseImages
     names: class_order.Names
-    scaling: ChannelScaling | None
-    choice: InputChoice | None
-    order: ClassOrder | None
-    float_logits: npt.NDArray[np.float32] | None
+    preprocessing: Preprocessing | None
+    scaling: ChannelScaling | None = None
+    choice: InputChoice | None = None
+    order: ClassOrder | None = None
+    float_logits: npt.NDArray[np.float32] | None = None
+    dataset: Dataset | None = None
 
 
-def _known(
+def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
+    """Whether a network gets values of a file, or random ones since it takes no images."""
+    if isinstance(data, Dataset):
+        return False
+    if data == RANDOM:
+        return not value_inputs.is_image(imported.graph.input_shape)
+    return value_inputs.is_file(data)
+
+
+def _of_values(
+    imported: Imported,
     path: Path,
-    data: str,
+    data: files.Name | Dataset,
+    scaling: ChannelScaling | None,
+    labels: tuple[str, ...],
+    classes: int,
+    fine_tuning: FineTuneConfig | None,
+    *,
+    clock: "_Clock",
+) -> _Known:
+    """Return a network with values of a file, or random ones.
+
+    Raises:
+        RequestError: See `value_inputs.read`; or an input range was given, which is for pixels.
+    """
+    if scaling is not None:
+        raise RequestError(
+            f"{path.name} takes values, no pixels, but an input range was given",
+            hint="leave out `--input-range`, `--mean` and `--std`",
+        )
+    shape = imported.graph.input_shape
+    names = class_order.names_of(labels, imported, path, (), classes)
+    qat.check_labels(fine_tuning, known=names.known)
+    clock.lap("import")
+    if data == RANDOM or isinstance(data, Dataset):
+        values = value_inputs.random(shape)
+    else:
+        values = value_inputs.read(files.user_path(data), shape, classes)
+    clock.lap("data")
+    graph = simplify(imported.graph).graph
+    network = to_network(graph, values.scaling)
+    return _Known(
+        prepared=Prepared(imported=imported, graph=graph, network=network, border=0.0),
+        images=QuantiseImages(
+            calibration=values.calibration,
+            calibration_labels=None,
+            held_back=values.held_back,
+            labels=values.labels,
+            names=values.names,
+            unreadable=(),
+            ignored={},
+            folders=(),
+            digest=values.digest,
+        ),
+        names=names,
+        preprocessing=None,
+    )
+
+
+def _of_photos(
+    imported: Imported,
+    path: Path,
+    data: files.Name | Dataset,
     scaling: ChannelScaling | None,
     labels: tuple[str, ...],
     crop: Crop,
+    task: Task,
+    classes: int,
+    fine_tuning: FineTuneConfig | None,
     *,
     threads: int,
     clock: "_Clock",
@@ -309,23 +414,27 @@ def _known(
     What cannot be quantised is refused before photos are read. Arguments and errors are those of
     `quantize`.
     """
-    progress(Event("import", "reading the model"))
-    imported = read_model(path)
-    size = _image_size(imported.graph.input_shape)
-    classes = imported.graph.shapes()[imported.graph.output][-1]
+    seen = _seen(imported.graph.input_shape, crop)
+    decides = task in {"classification", "binary"}
     prepared = None
     if scaling is not None or input_range.is_stated(imported) or data == RANDOM:
         prepared = prepare(imported, path.name, scaling=scaling)
     else:
         to_network(simplify(imported.graph).graph, PIXELS)
     clock.lap("import")
-    dataset = None if data == RANDOM else data_sources.open_dataset(data, progress=progress)
-    folders = () if dataset is None else dataset.class_names
+    dataset = data if isinstance(data, Dataset) else None
+    if not isinstance(data, Dataset) and data != RANDOM:
+        dataset = data_sources.open_dataset(
+            os.fspath(data), purpose="calibration", progress=progress
+        )
+    folders = () if dataset is None or task == "regression" else dataset.class_names
     names = class_order.names_of(labels, imported, path, folders, classes)
-    if prepared is None and not names.known:
+    if prepared is None and not (names.known and decides):
         raise input_range.not_known(path.name)
-    seen = Preprocessing(image_size=size, crop=crop)
+    qat.check_labels(fine_tuning, known=names.known)
     images = load(dataset, names, seen, threads=threads, progress=progress)
+    if task == "regression":
+        images = dataclasses.replace(images, folders=())
     clock.lap("data")
     choice = None
     if prepared is None:
@@ -339,57 +448,81 @@ def _known(
         scaling = input_range.chosen(choice, path.name)
         prepared = prepare(imported, path.name, scaling=scaling)
     order, float_logits = None, None
-    if images.labels is not None:
+    if images.labels is not None and decides:
         pixels, truth = images.labelled(CHECKED)
         logits = _float_logits(prepared, pixels, threads)
         float_logits = logits[: len(images.held_back)]
-        order = class_order.check(logits.argmax(axis=1), truth, names.names)
+        order = class_order.check(decided(logits), truth, names.names)
         class_order.require_plausible(order, names, labels=True)
     clock.lap("check")
+    mean, std = prepared.network.architecture.scaling
     return _Known(
         prepared=prepared,
         images=images,
         names=names,
+        preprocessing=dataclasses.replace(seen, mean=mean, std=std),
         scaling=scaling,
         choice=choice,
         order=order,
         float_logits=float_logits,
+        dataset=dataset,
     )
 
 
 def _quantise(
-    folder: Path,
-    prepared: Prepared,
-    taken: QuantiseImages,
-    config: ImportConfig,
-    progress: Progress,
+    folder: Path, known: _Known, config: ImportConfig, progress: Progress
 ) -> QuantiseResult:
-    """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
+    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
+    prepared, taken = known.prepared, known.images
     network = prepared.network
     mean, std = network.architecture.scaling
-    inputs = _inputs(taken.calibration, network)
-    ranges = calibrate.calibrate(prepared.graph, inputs, threads=config.threads, progress=progress)
-    pixels = (-mean / std, (255 - mean) / std)
-    integers = to_integers(network, {**ranges, NETWORK_INPUT: pixels})
+    ranges = calibrate.calibrate(
+        prepared.graph,
+        taken.calibration,
+        feed=lambda pixels: _inputs(pixels, network),
+        threads=config.threads,
+        progress=progress,
+    )
+    ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
+    integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
+    if config.qat is not None:
+        examples = qat.Examples(
+            dataset=known.dataset,
+            numbers=known.names.numbers,
+            values=taken.calibration,
+            test=taken.held_back,
+            test_labels=taken.labels,
+            float_logits=lambda pixels: _float_logits(prepared, pixels, config.threads),
+        )
+        return qat.quantise_candidates(
+            folder, network, integers, ranges, examples, config, progress=progress
+        )
     return QuantiseResult(
         candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
     )
 
 
-def _image_size(shape: Shape) -> int:
-    """Return the side of a network's images.
+def _seen(shape: Shape, crop: Crop) -> Preprocessing:
+    """Return how photos become an input of a shape; mean and std are not known yet.
 
     Raises:
-        RequestError: Its input is none that a build folder's contract can describe.
+        RequestError: It is no image.
     """
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+    if not value_inputs.is_image(shape):
         raise RequestError(
-            f"expected a network of square colour images, received an input of shape {shape}",
-            hint="other inputs are not supported yet",
+            f"expected a network of images with 1 or 3 channels and sides of "
+            f"{IMAGE_SIZES[0]} to {IMAGE_SIZES[1]} pixels, received an input of shape {shape}",
+            hint="for other inputs name a file of values, `--data FILE.npy` or `FILE.npz`",
         )
-    return shape[0]
+    height, width, channels = shape
+    return Preprocessing(
+        image_size=height,
+        image_width=None if width == height else width,
+        crop=crop,
+        colour="grey" if channels == 1 else "rgb",
+    )
 
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
@@ -404,17 +537,23 @@ def _float_logits(
     architecture = prepared.network.architecture
     graph = dataclasses.replace(prepared.graph, output=architecture.logits.name)
     session = litert.load(float_tflite.write(graph), threads=threads)
-    (logits,) = session.run(_inputs(pixels, prepared.network))
-    return logits.reshape(len(pixels), architecture.classes)
+    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
+    return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
 def _note(config: ImportConfig, known: _Known) -> str:
-    """Return what a user should know of the images and the input, in sentences."""
+    """Return what a user should know of the inputs and outputs, in sentences."""
     said = []
-    if config.data == RANDOM:
+    if config.data == RANDOM and config.preprocessing is not None:
         said.append(
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
             "is shipped"
+        )
+    elif config.data == RANDOM:
+        said.append(
+            "ranges were measured on random values, mean 0 and standard deviation 1: give real "
+            "ones with `--data FILE.npy` for a file that is shipped"
         )
     if known.choice is not None:
         said.append(
@@ -423,6 +562,8 @@ def _note(config: ImportConfig, known: _Known) -> str:
         )
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
+    if config.task != "classification":
+        said.append(f"the outputs are those of a {config.task} task (`--task`)")
     if known.prepared.border:
         said.append(
             f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "

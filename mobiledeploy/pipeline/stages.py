@@ -1,15 +1,17 @@
 """The stages of a build, each a function that writes into its folder and returns its result."""
 
+import dataclasses
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
-from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.dataset import Split
@@ -26,22 +28,28 @@ from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import class_order
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig, ImportConfig
+from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
     Candidate,
     ClassOrder,
     ExportResult,
     File,
+    InputChoice,
     QuantiseResult,
+    ScoreLine,
     TrainResult,
 )
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify.outputs import float_files, golden, image_sets
+from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
+from mobiledeploy.verify.outputs.accuracy import EVIDENCE
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
@@ -52,7 +60,7 @@ Splits: TypeAlias = Mapping[Split, Images]
 
 CHECKPOINTS: Final = "checkpoints"
 """Folder from which an interrupted stage continues; it is deleted when the stage is done."""
-HEAD_CHECKED: Final = 256
+HEAD_CHECKED: Final = 128
 """Most training images on which a head that was taken is checked."""
 SCORED: Final[tuple[Split, ...]] = ("validation", "test")
 """The splits on which accuracy is measured, and nothing is trained."""
@@ -74,7 +82,7 @@ def train(
     architecture = architecture_for(config, weights, classes=len(class_names))
     augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
-    order = None
+    order, choice = None, None
     if weights is None:
         trained = float_training.train(
             architecture,
@@ -87,7 +95,7 @@ def train(
     else:
         matched = match_weights(weights, architecture)
         if matched.head:
-            order = _check_head(
+            order, choice = _check_head(
                 transfer.starting_network(architecture, matched),
                 splits["train"],
                 class_names,
@@ -124,6 +132,7 @@ def train(
         test=scores["test"],
         note=trained.note,
         class_order=order,
+        input_choice=choice,
     )
 
 
@@ -134,20 +143,35 @@ def _check_head(
     *,
     threads: int,
     progress: Progress,
-) -> ClassOrder:
-    """Return how well the answers of weights fit the order of the folders, before training.
+) -> tuple[ClassOrder, InputChoice]:
+    """Return how well the answers of weights fit the folders' order and the input range.
 
     Raises:
-        RequestError: Another order is plainly better.
+        RequestError: Another order or range is plainly better.
     """
     from mobiledeploy.training import predict, tensorflow_setup
 
     tensorflow_setup.start(threads, progress=progress, stage="train")
     rows = evenly(len(images.pixels), HEAD_CHECKED)
-    logits = predict.predict(network, images.pixels[rows], progress=progress, stage="train")
-    order = class_order.check(logits.argmax(axis=1), images.labels[rows], class_names)
+    pixels, labels = images.pixels[rows], images.labels[rows]
+    predicted = {}
+    for name, scaling in SCALINGS.items():
+        architecture = dataclasses.replace(network.architecture, scaling=scaling)
+        ranged = dataclasses.replace(network, architecture=architecture)
+        logits = predict.predict(ranged, pixels, progress=progress, stage="train")
+        predicted[str(name)] = logits.argmax(axis=1)
+    orders = [order[labels] for order in class_order.orders(class_names).values()]
+    choice = input_choice.decide(predicted, [labels, *orders], classes=len(class_names))
+    used = next(n for n, scaling in SCALINGS.items() if scaling == network.architecture.scaling)
+    if choice.chosen and choice.chosen != used:
+        raise RequestError(
+            f"the weights are plainly better with another input range than {used}: "
+            f"{input_choice.words(choice)}",
+            hint=f"build with `--input-range {choice.chosen}`",
+        )
+    order = class_order.check(predicted[used], labels, class_names)
     class_order.require_plausible(order, class_order.of_folders(class_names), labels=False)
-    return order
+    return order, choice
 
 
 def _augmentation(config: BuildConfig) -> "Augmentation":
@@ -242,15 +266,19 @@ def verify(
         graph = tflite_reader.read_file(exported / "model.tflite")
         tensors = (graph.input, graph.output, graph.logits)
         grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
+        scale, zero_point = grids[0]
+        photo = config.preprocessing
+        scaling = (zero_point + 128.0, 1 / scale) if photo is None else photo.scaling
         report, answers = verify_build.prove_own(
-            exported, evaluation, threads=threads, progress=progress
+            exported, evaluation, scaling, threads=threads, progress=progress
         )
     else:
+        assert config.preprocessing is not None  # noqa: S101 - floats are of `build`, of photos
         report, answers = float_files.verify_build(
             (exported / "model.tflite").read_bytes(),
             (exported / "model.onnx").read_bytes(),
             image_sets.own(evaluation),
-            config.preprocessing,
+            config.preprocessing.scaling,
             threads=threads,
             progress=progress,
         )
@@ -272,15 +300,13 @@ def score_candidate(
         threads: Images that run at a time.
         progress: Called before each split.
     """
-    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+    run = logits_runner(graph, threads=threads)
     logits, scores = {}, {}
     for split in SCORED:
         images = splits[split]
         progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
-        codes = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
-        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
-        logits[split] = real.astype(np.float32)
-        scores[split] = Accuracy.of(codes.argmax(axis=1), images.labels)
+        logits[split] = run(images.pixels)
+        scores[split] = Accuracy.of(logits[split].argmax(axis=1), images.labels)
     return Candidate(
         name=name,
         validation=scores["validation"],
@@ -291,11 +317,36 @@ def score_candidate(
     )
 
 
-def choose_candidate(candidates: tuple[Candidate, ...]) -> QuantiseResult:
-    """Choose the candidate that classifies more validation images correctly.
+def logits_runner(
+    graph: IntegerGraph, *, threads: int
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """Return what computes a candidate's logits of 8-bit pixels, in LiteRT with XNNPACK.
+
+    They are real values of shape (images, classes).
+    """
+    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+
+    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        codes = session.run(to_int8(np.ascontiguousarray(pixels)))[0]
+        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
+        return real.astype(np.float32).reshape(len(pixels), -1)
+
+    return run
+
+
+def choose_candidate(
+    candidates: tuple[Candidate, ...], *, counted: str = "right", p: float = 0.0
+) -> QuantiseResult:
+    """Choose the candidate that does better on more validation images.
 
     Of candidates with equal accuracy the one with the lower validation loss is chosen. Test images
     do not count: they are used to report the accuracy of the chosen candidate.
+
+    Args:
+        candidates: The candidates.
+        counted: What their accuracy counts, to precede "on 500 validation images".
+        p: p-value of a paired test of two accuracies. Where they may differ by chance, the loss
+            decides. 0, the default: every difference counts.
 
     Raises:
         ParityError: A loss is NaN or infinite, so that losses cannot be compared.
@@ -307,18 +358,35 @@ def choose_candidate(candidates: tuple[Candidate, ...]) -> QuantiseResult:
                 f"{candidate.validation_loss}",
                 hint="the training diverged: try a lower `--learning-rate`",
             )
-    chosen = max(candidates, key=lambda c: (c.validation.correct, -c.validation_loss))
-    return QuantiseResult(
-        candidates=candidates, chosen=chosen.name, reason=_reason_of_choice(candidates, chosen)
+    chance = p >= EVIDENCE
+    chosen = max(
+        candidates, key=lambda c: (0 if chance else c.validation.correct, -c.validation_loss)
     )
+    reason = _reason(candidates, chosen, counted)
+    if chance and len({candidate.validation.correct for candidate in candidates}) > 1:
+        reason += f"; the counts may differ by chance (p = {p:.2g}), so the lower loss decides"
+    return QuantiseResult(candidates=candidates, chosen=chosen.name, reason=reason)
 
 
-def _reason_of_choice(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:
+def candidate_lines(quantised: QuantiseResult) -> list[ScoreLine]:
+    """Return one line for each candidate for a report."""
+    return [
+        ScoreLine(
+            name=f"{candidate.name} int8",
+            test=candidate.test,
+            shipped=candidate.name == quantised.chosen,
+        )
+        for candidate in quantised.candidates
+    ]
+
+
+def _reason(candidates: tuple[Candidate, ...], chosen: Candidate, counted: str) -> str:
     if len(candidates) == 1:
         return f"{chosen.name} is shipped: it is the only candidate"
     counts = ", ".join(
         f"{c.name} {c.validation.correct} (loss {c.validation_loss:.4f})" for c in candidates
     )
     return (
-        f"{chosen.name} is shipped: right on {chosen.validation.total} validation images: {counts}"
+        f"{chosen.name} is shipped: {counted} on {chosen.validation.total} validation images: "
+        f"{counts}"
     )

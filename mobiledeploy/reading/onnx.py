@@ -125,7 +125,8 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
         if unfinished and not reader.outputs.isdisjoint(node.outputs):
             value = None
         activations = [each for each in inputs if isinstance(each, OnnxActivation)]
-        activations.extend(each.codes for each in inputs if isinstance(each, TablePlaces))
+        places = (each for each in inputs if isinstance(each, TablePlaces))
+        activations.extend(codes for each in places for codes in each.activations)
         sums = (each for each in inputs if isinstance(each, IntegerSum))
         activations.extend(codes for each in sums for codes, _ in each.terms)
         if value is None and activations and node.op != "Shape":

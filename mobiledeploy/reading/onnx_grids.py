@@ -11,6 +11,7 @@ from mobiledeploy.formats.onnx import OnnxOperator, schema
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_values import (
+    IntegerSum,
     OnnxActivation,
     OnnxConstant,
     OnnxGrid,
@@ -42,7 +43,8 @@ def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
             reader.input_factor = value.factor
             own = scale if value.factor is None else scale / value.factor
             layers.input = dataclasses.replace(layers.input, scale=own, zero_point=zero_point)
-        return codes
+        # Of values that were multiplied before, the node states another scale than the codes'.
+        return codes if value.factor is None else dataclasses.replace(codes, scale=None)
     if reader.is_unquantised(value):
         return reader.quantise_layer(value, reader.written(node), grid)
     if (value.scale, value.zero_point) == (scale, zero_point) or _again(reader, value, grid):
@@ -122,9 +124,15 @@ def cast(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
 
 
 def choose_table(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
-    """Read an Add that moves the indices of each channel into a table of its own."""
+    """Read an Add that moves the indices of each channel into a table of its own.
+
+    Or those of a code into the table of another one.
+    """
     values = [reader.value(node, place) for place in range(len(node.inputs))]
     places = [value for value in values if isinstance(value, TablePlaces)]
+    rows = [value for value in values if isinstance(value, IntegerSum)]
+    if len(values) == 2 and len(places) == len(rows) == 1:
+        return _choose_row(rows[0], places[0])
     starts = [value.values for value in values if isinstance(value, OnnxConstant)]
     if len(values) != 2 or len(places) != 1 or len(starts) != 1:
         return None
@@ -138,6 +146,17 @@ def choose_table(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
     return dataclasses.replace(places[0], channels=channels)
 
 
+def _choose_row(rows: IntegerSum, places: TablePlaces) -> TablePlaces | None:
+    """Return the indices of pairs of codes: 256 times the first, and the second."""
+    if len(rows.terms) != 1 or rows != IntegerSum(terms=rows.terms):
+        return None
+    (first, factor), second = rows.terms[0], places.codes
+    used = places.row or places.looked_up or places.channels or places.second
+    if used or factor != 2 * OFFSET or {first.dtype, second.dtype} != {"uint8"}:
+        return None
+    return TablePlaces(codes=first, second=second) if first.axes == second.axes else None
+
+
 def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a Gather or GatherElements from a table of all 256 codes, which is a layer.
 
@@ -148,13 +167,14 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         return None
     if not isinstance(places, TablePlaces) or places.looked_up:
         return None
-    if entries.size != 2 * OFFSET * max(places.channels, 1):
+    size = 2 * OFFSET * max(places.channels, 1) if places.second is None else 4 * OFFSET**2
+    if entries.size != size:
         return None
     if entries.dtype not in (np.int8, np.uint8) or (
         node.op == "GatherElements" and not places.row
     ):
         return None
-    before = places.codes
+    before = max(places.activations, key=lambda each: math.prod(each.sizes[1:]))
     codes = entries.astype(np.int16) - OFFSET * (entries.dtype == np.uint8)
     if before.dtype == "int8":
         # Indices below 0 count from the end.
@@ -162,7 +182,7 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     table = codes.astype(np.int8)
     if places.channels:
         table = table.reshape(places.channels, -1)
-    layer = reader.add_layer(node, "table", [before], before, table=table)
+    layer = reader.add_layer(node, "table", places.activations, before, table=table)
     reader.deduced[layer.source] = _on_the_grid_of_its_reader
     closed = reader.leave_without_grid(layer, str(entries.dtype))
     return TablePlaces(codes=closed, row=True, looked_up=True) if places.row else closed

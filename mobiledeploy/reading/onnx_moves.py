@@ -147,6 +147,12 @@ def _reshaped(
         return _moved(reader, node, flat)
     if sizes[1:] == value.sizes[1:] and all(sizes[1:]):
         return _moved(reader, node, value)
+    other = {"NHWC": "NCHW", "NCHW": "NHWC"}.get(value.axes)
+    if other and channels == 1 and len(sizes) == _IMAGE:
+        # Of one channel, first and last are the same order.
+        swapped = tuple(value.size(axis) for axis in other[1:])
+        if sizes[1:] == swapped and all(swapped):
+            return _moved(reader, node, dataclasses.replace(value, axes=other, sizes=sizes))
     pixel = value.axes == "NC" or (len(value.axes) == 4 and inner == channels)
     if len(sizes) == 4 and pixel and sorted(sizes[1:])[:2] == [1, 1]:
         axes = "NHWC" if sizes[3] == channels else "NCHW"

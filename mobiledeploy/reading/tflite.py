@@ -9,7 +9,8 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.ops import reshape, table
+from mobiledeploy.ops import lookup, reshape, table
+from mobiledeploy.ops.divided_input import undivided
 from mobiledeploy.ops.stored import (
     FULL,
     INPUT,
@@ -50,7 +51,7 @@ def read_tflite(model: TfliteModel) -> Reading:
     written = {first: INPUT}
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for operator in table.by_output(model.operators):
+        for operator in table.by_output(undivided(model, lookup.joined(model))):
             _read(model, operator, layers, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input", hint=ONE_IMAGE)

@@ -21,7 +21,7 @@ def classify(observed: Observed) -> Classification | None:
         return None
     images, answers = with_labels
     assert images.labels is not None  # noqa: S101 - `labelled` returns such images only
-    classes = answers.logits.shape[1]
+    classes = max(answers.logits.shape[1], 2)  # a single logit decides between two
     if images.labels.min() < 0 or images.labels.max() >= classes:
         raise CorruptFileError(
             f"{images.name}: expected labels in 0..{classes - 1}, received "
@@ -62,11 +62,17 @@ def mistakes(images: ImageSet, answers: Answers, scale: float | None, most: int)
 def confidences(answers: Answers, scale: float | None) -> npt.NDArray[np.float64]:
     """Return each image's highest softmax value, computed from the logits.
 
+    A single logit's is that of a sigmoid, or of the other class.
+
     Args:
         answers: The answers to some images.
         scale: Real units of a step of the logits; None if they are probabilities.
     """
     logits = answers.logits.astype(np.float64)
+    if logits.shape[1] == 1:
+        off = logits[:, 0] - (0.5 if scale is None else answers.zero)
+        sure: npt.NDArray[np.float64] = np.abs(off)
+        return 0.5 + sure if scale is None else 1 / (1 + np.exp(-sure * scale))
     if scale is None:
         shares: npt.NDArray[np.float64] = logits.max(axis=1, initial=0)
         return shares

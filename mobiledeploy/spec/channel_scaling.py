@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.spec.config import Scaling
 
 CHANNELS: Final = (1, 3)
 """Numbers of channels that images can have."""
@@ -53,6 +54,12 @@ class ChannelScaling:
                 f"expected standard deviations in 1e-6..1e6; received {_listed(self.std)}",
                 hint="give the standard deviations of pixels of 0 to 255 with `--std`",
             )
+
+    @classmethod
+    def of_pixels(cls, scaling: Scaling) -> "ChannelScaling":
+        """Return a scaling that is one for all channels."""
+        mean, std = scaling
+        return named((mean,), (std,))
 
     def values(self, channels: int) -> npt.NDArray[np.float64]:
         """Return the value of each pixel value, shape (256, channels)."""

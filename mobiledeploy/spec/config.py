@@ -19,17 +19,28 @@ Io: TypeAlias = Literal["int8", "uint8", "float32"]
 QatEngine: TypeAlias = Literal["folded", "tfmot"]
 """What does quantisation-aware training: our graph with folded batch norm, or
 tensorflow-model-optimization."""
+QatLoss: TypeAlias = Literal["distill", "labels"]
+"""What an imported network learns with fake quantisation: to answer as its own float outputs do,
+or the names of the photos' folders."""
 Crop: TypeAlias = Literal["center", "stretch"]
-"""How a photo becomes square: its largest centred square, or both sides resized."""
+"""How a photo gets the input's proportions: its largest centred part, or both sides resized."""
+Colour: TypeAlias = Literal["rgb", "grey"]
+"""What a network sees of a photo: its three channels, or its brightness as one."""
+Task: TypeAlias = Literal["classification", "binary", "multi-label", "regression"]
+"""What a network's outputs are: scores of classes of which one is right; one score, of the second
+of two classes; scores of classes of which any number are right; numbers of any kind."""
 InputRange: TypeAlias = Literal["-1..1", "0..1", "0..255"]
 """The range of a network's input for pixels of 0 to 255 (`--input-range`)."""
 Scaling: TypeAlias = tuple[float, float]
 """Mean and std of `(pixel - mean) / std`, which turns 8-bit pixels into a network's input."""
 
 QAT_ENGINES: Final = get_args(QatEngine)
+QAT_LOSSES: Final = get_args(QatLoss)
 IOS: Final = get_args(Io)
 HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
+COLOURS: Final = get_args(Colour)
+TASKS: Final = get_args(Task)
 INPUT_RANGES: Final = get_args(InputRange)
 IMAGENET_RANGE: Final = "-1..1"
 """The input range that ImageNet's weights were trained with."""
@@ -52,6 +63,8 @@ ALPHAS: Final[dict[str, tuple[float, ...]]] = {
 LEARNING_RATES: Final = (1e-9, 10.0)
 """The smallest and the largest learning rate that is accepted."""
 
+IMAGE_SIZES: Final = (16, 1024)
+"""The shortest and the longest side of an input that is an image."""
 SMALL_IMAGE: Final = 64
 """Up to this image size the stem keeps the resolution (stride 1): at stride 2 a 32 px image
 would reach the last block as a single pixel. See docs/decisions/0004-small-images.md."""
@@ -82,21 +95,28 @@ class Preprocessing:
     """How an image file becomes the network's input; `data/preprocess.py` is its definition.
 
     Attributes:
-        image_size: Height and width of the result, pixels.
-        crop: `center` cuts the largest centred square first; `stretch` resizes both sides.
+        image_size: Height and width of the result, pixels; its height if `image_width` is given.
+        crop: `center` cuts the largest centred part of the result's proportions first; `stretch`
+            resizes both sides.
         mean: Subtracted from the 8-bit value.
         std: Divides the difference. By default both are those of `SCALINGS["-1..1"]`: the int8
             code of a pixel is exactly `pixel - 128`.
+        image_width: Width of a result that is not square; None for a square.
+        colour: `grey` for one channel, see `data.preprocess.to_grey`.
     """
 
     image_size: int
     crop: Crop = "center"
     mean: float = SCALINGS["-1..1"][0]
     std: float = SCALINGS["-1..1"][1]
+    image_width: int | None = dataclasses.field(default=None, metadata=OMIT)
+    colour: Colour = dataclasses.field(default="rgb", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _within("image size", self.image_size, 16, 1024, option="--image-size")
+        _within("image size", self.image_size, *IMAGE_SIZES, option="--image-size")
+        if self.image_width is not None:
+            _within("image width", self.image_width, *IMAGE_SIZES)
         _choose("crop", self.crop, CROPS, option="--crop")
         _within("mean", self.mean, -1e6, 1e6)
         _within("std", self.std, 1e-6, 1e6)
@@ -105,6 +125,12 @@ class Preprocessing:
     def scaling(self) -> Scaling:
         """Mean and std."""
         return self.mean, self.std
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the result."""
+        width = self.image_size if self.image_width is None else self.image_width
+        return self.image_size, width, 1 if self.colour == "grey" else 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +151,7 @@ class ModelConfig:
         """Check that the architecture has this width multiplier and can take this image size."""
         _choose("architecture", self.arch, tuple(ALPHAS), option="--arch")
         _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
-        _within("image size", self.image_size, 16, 1024, option="--image-size")
+        _within("image size", self.image_size, *IMAGE_SIZES, option="--image-size")
 
     @property
     def stem_stride(self) -> int:
@@ -248,6 +274,33 @@ class BuildConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuneConfig:
+    """How an imported network is fine-tuned with fake quantisation.
+
+    Attributes:
+        loss: `distill` or `labels`.
+        steps: Training steps, at least 1.
+        batch_size: Images a step.
+        learning_rate: Peak of the learning rate schedule.
+        seed: Seed of the order of the images and of their variations.
+    """
+
+    loss: QatLoss
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _choose("QAT loss", self.loss, QAT_LOSSES, option="--qat-loss")
+        _within("QAT steps", self.steps, 1, 100_000, option="--qat-steps")
+        _within("QAT batch size", self.batch_size, 1, 4096)
+        _within("learning rate", self.learning_rate, *LEARNING_RATES, option="--learning-rate")
+        _within("seed", self.seed, 0, 2**31 - 1, option="--seed")
+
+
 RANDOM: Final = "random"
 """The name of synthetic images in place of photos."""
 
@@ -259,28 +312,34 @@ class ImportConfig:
     Attributes:
         model: Path of the model file.
         sha256: Hexadecimal digest of the file.
-        data: `digits`, `random`, or the path of a folder with one sub-folder a class.
-        preprocessing: How an image file becomes the network's input.
+        data: `digits`, `random`, or the path of a folder with one sub-folder a class, or of a file
+            of values.
+        preprocessing: How an image file becomes the network's input; None if it takes no images.
         calibration_images: Number of images that decide the activation ranges.
         threads: Images that run at a time.
         export: Types and output of the two files.
+        task: What the network's outputs are.
         mean: What was given or chosen for `(pixel - mean) / std` where the file does not say how
             pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
             where it does. What differs between channels is a layer of the two files.
         std: Likewise.
+        qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
     """
 
     model: str
     sha256: str
     data: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     calibration_images: int
     threads: int
     export: ExportConfig
+    task: Task = dataclasses.field(default="classification", metadata=OMIT)
     mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         _within("calibration images", self.calibration_images, 1, 100_000)
         _within("threads", self.threads, 1, 256, option="--threads")
+        _choose("task", self.task, TASKS, option="--task")

@@ -9,8 +9,9 @@ import dataclasses
 from pathlib import Path
 from typing import Final, Literal, assert_never
 
-from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.spec.config import Head, Io, Preprocessing
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.spec.config import Head, Io, Preprocessing, Scaling, Task
 from mobiledeploy.spec.results import File
 
 FORMAT: Final = 3
@@ -112,26 +113,29 @@ class Contract:
         format: Version of this file's format.
         name: Name of the architecture, such as `mobilenet_v2_0.35_96`.
         classes: Number of lines in `labels.txt`.
-        head: Whether the output is scores (of a softmax) or logits.
-        preprocessing: How a photo becomes input values.
-        resize: Name of the resize algorithm, which docs/preprocessing.md defines.
-        resize_check: SHA-256 of the test photo of `data/test_card.py` after crop and resize.
-        input: One RGB image, NHWC.
-        output: One value a class.
+        head: Whether the output is scores (`softmax`, also where a sigmoid makes them) or logits.
+        preprocessing: How a photo becomes input values; None if the input is no photo.
+        resize: Name of the resize algorithm, which docs/preprocessing.md defines; None without
+            `preprocessing`.
+        resize_check: SHA-256 of the test photo of `data/test_card.py` after crop and resize; None
+            without `preprocessing`.
+        input: One image, NHWC, or values of any shape.
+        output: One value a class; a single one for a `binary` task.
         logits: Grid of the logits of the golden vectors; None in a float model.
         tolerance: Tolerance for golden vectors; None in a float model.
         files: The two models.
         labels: The file of class names, in the order of the output.
-        taps: How to tap the logits of each model that ends in an int8 softmax; else empty.
+        taps: How to tap the logits of each model that ends in int8 scores; else empty.
+        task: What the outputs are.
     """
 
     format: Literal[3] = FORMAT
     name: str
     classes: int
     head: Head
-    preprocessing: Preprocessing
-    resize: Literal["triangle-v1"] = "triangle-v1"
-    resize_check: str
+    preprocessing: Preprocessing | None
+    resize: Literal["triangle-v1"] | None = "triangle-v1"
+    resize_check: str | None
     input: ContractTensor
     output: ContractTensor
     logits: Int8Grid | None
@@ -139,6 +143,35 @@ class Contract:
     files: tuple[File, ...]
     labels: File
     taps: tuple[Tap, ...]
+    task: Task = dataclasses.field(default="classification", metadata=codec.OMIT)
+
+    @property
+    def scaling(self) -> Scaling:
+        """Mean and std by which a pixel, or an int8 code plus 128, becomes an input value."""
+        if self.preprocessing is not None:
+            return self.preprocessing.scaling
+        if self.input.grid is None:
+            raise CorruptFileError("input.grid: expected a grid, received null")
+        return float(self.input.grid.zero_point + 128), 1 / self.input.grid.scale
+
+    def for_photos(self) -> Preprocessing:
+        """Return how a photo becomes input values.
+
+        Raises:
+            RequestError: The input is no photo.
+        """
+        if self.preprocessing is None:
+            shape = " x ".join(map(str, self.input.shape[1:]))
+            raise RequestError(
+                f"{self.name} takes {shape} values, no photos",
+                hint="leave the photos out: its golden vectors are proven without",
+            )
+        return self.preprocessing
+
+    @property
+    def outputs(self) -> int:
+        """Number of values of the output."""
+        return 1 if self.task == "binary" else self.classes
 
     def __post_init__(self) -> None:
         """Check that the fields do not contradict each other.
@@ -146,9 +179,19 @@ class Contract:
         Raises:
             CorruptFileError: They do.
         """
-        side = self.preprocessing.image_size
-        _agree("input.shape", self.input.shape, (1, side, side, 3), f"image_size {side}")
-        _agree("output.shape", self.output.shape, (1, self.classes), f"{self.classes} classes")
+        if self.preprocessing is None:
+            because = "`preprocessing` null (an input that is no photo)"
+            _agree("resize", self.resize, None, because)
+            _agree("resize_check", self.resize_check, None, because)
+            _agree("input.shape", self.input.shape[:1], (1,), "the format")
+        else:
+            shape = self.preprocessing.shape
+            because = f"image_size {self.preprocessing.image_size}"
+            _agree("input.shape", self.input.shape, (1, *shape), because)
+            _agree("resize", self.resize, "triangle-v1", "`preprocessing`")
+            if self.resize_check is None:
+                raise CorruptFileError("resize_check: expected a digest, received null")
+        self._check_outputs()
         _agree("output.dtype", self.output.dtype, self.input.dtype, "input.dtype")
         _agree("files", tuple(file.path for file in self.files), MODELS, "the format")
         _agree("labels.path", self.labels.path, LABELS, "the format")
@@ -156,6 +199,18 @@ class Contract:
             self._check_float()
         else:
             self._check_integers()
+
+    def _check_outputs(self) -> None:
+        because = f"{self.classes} classes of a {self.task} task"
+        _agree("output.shape", self.output.shape, (1, self.outputs), because)
+        fewest = {"classification": 2, "binary": 2, "multi-label": 1, "regression": 1}[self.task]
+        if self.classes < fewest or (self.task == "binary" and self.classes > fewest):
+            raise CorruptFileError(
+                f"classes: expected {fewest} {'' if self.task == 'binary' else 'or more '}for a "
+                f"{self.task} task, received {self.classes}"
+            )
+        if self.task == "regression":
+            _agree("head", self.head, "logits", "a regression task, which has no scores")
 
     def _check_float(self) -> None:
         because = "`tolerance` null (a float model)"
@@ -168,16 +223,11 @@ class Contract:
         for name, grid in self._grids().items():
             if grid is None:
                 raise CorruptFileError(f"{name}: expected a grid, received null")
-        mean, std = self.preprocessing.mean, self.preprocessing.std
-        code = self.input.grid
-        if code is None or code.zero_point != mean - 128 or abs(code.scale * std - 1) > RELATIVE:
-            raise CorruptFileError(
-                f"input.grid: expected scale {1 / std}, zero point {mean - 128} by mean and std, "
-                f"received {_as_json(code)}"
-            )
+        if self.preprocessing is not None:
+            self._check_input_grid(self.preprocessing)
         match self.head:
             case "softmax":
-                because = "an int8 softmax"
+                because = "int8 scores"
                 _agree("output.grid", self.output.grid, SOFTMAX, because)
                 _agree("taps", tuple(tap.path for tap in self.taps), MODELS, because)
             case "logits":
@@ -191,6 +241,15 @@ class Contract:
                     f"taps: the patch at byte {tap.patch.offset} of {tap.path} lies outside its "
                     f"{file.size} bytes"
                 )
+
+    def _check_input_grid(self, preprocessing: Preprocessing) -> None:
+        mean, std = preprocessing.scaling
+        code = self.input.grid
+        if code is None or code.zero_point != mean - 128 or abs(code.scale * std - 1) > RELATIVE:
+            raise CorruptFileError(
+                f"input.grid: expected scale {1 / std}, zero point {mean - 128} by mean and std, "
+                f"received {_as_json(code)}"
+            )
 
     def _grids(self) -> dict[str, Int8Grid | None]:
         return {

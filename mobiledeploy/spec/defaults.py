@@ -14,12 +14,14 @@ from mobiledeploy.spec.config import (
     BuildConfig,
     Crop,
     ExportConfig,
+    FineTuneConfig,
     Head,
     InputRange,
     Io,
     ModelConfig,
     Preprocessing,
     QatEngine,
+    QatLoss,
     QuantiseConfig,
     TrainConfig,
 )
@@ -52,6 +54,12 @@ class TrainingRecipe:
 
 CALIBRATION_IMAGES: Final = 256
 """Number of training images that decide the activation ranges."""
+
+FINE_TUNING_STEPS: Final = 100
+"""Steps of fine-tuning of an imported network with fake quantisation."""
+FINE_TUNING_BATCH_SIZE: Final = 32
+FINE_TUNING_RATES: Final[dict[QatLoss, float]] = {"distill": 3e-5, "labels": 1e-5}
+"""Peak of its schedule."""
 
 RECIPES: Final = {
     "digits, v1": TrainingRecipe(
@@ -180,4 +188,36 @@ def decide(
             calibration_images=CALIBRATION_IMAGES,
         ),
         export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
+    )
+
+
+def decide_fine_tuning(
+    *,
+    loss: QatLoss = "distill",
+    steps: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+) -> FineTuneConfig:
+    """Return how an imported network is fine-tuned; the defaults were measured (docs/qat.md).
+
+    Args:
+        loss: `distill` (no labels) or `labels`.
+        steps: Training steps.
+        learning_rate: Peak of the schedule.
+        seed: Seed of the order of the images and of their variations.
+
+    Raises:
+        RequestError: A choice is impossible.
+    """
+    if loss not in FINE_TUNING_RATES:
+        raise RequestError(
+            f"expected a QAT loss of {', '.join(FINE_TUNING_RATES)}; received {loss}",
+            hint=f"choose with `--qat-loss`: {', '.join(FINE_TUNING_RATES)}",
+        )
+    return FineTuneConfig(
+        loss=loss,
+        steps=FINE_TUNING_STEPS if steps is None else steps,
+        batch_size=FINE_TUNING_BATCH_SIZE,
+        learning_rate=FINE_TUNING_RATES[loss] if learning_rate is None else learning_rate,
+        seed=seed,
     )

@@ -205,6 +205,41 @@ class ClassOrder:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputCandidate:
+    """A scaling of pixels that was tried on labelled photos.
+
+    Attributes:
+        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
+        mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
+        std: Likewise.
+        right: How often the float network is right with it.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputChoice:
+    """How pixels become a network's input, chosen by the float network's answers.
+
+    Attributes:
+        chosen: Name of the best candidate; empty if it is not plainly better than the second.
+        candidates: All candidates, the best first.
+        p: p-value of McNemar's exact test of the best against the second.
+        near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
+            its accuracy reaches that.
+    """
+
+    chosen: str
+    candidates: tuple[InputCandidate, ...]
+    p: float
+    near_chance: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
     """Result of the stage `train`: the float network in `network.npz` and `model.keras`.
 
@@ -216,12 +251,14 @@ class TrainResult:
         note: Which layers were taken from weights and which are new, in a sentence; may be empty.
         class_order: Whether the answers of a head that was taken fit the order of the classes,
             before training; None if the head is new.
+        input_choice: How often such a head is right with each input range, likewise.
     """
 
     validation: Accuracy
     test: Accuracy
     note: str
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
+    input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,8 +267,11 @@ class Candidate:
 
     Attributes:
         name: `ptq` or `qat`.
-        validation: Accuracy on the validation images, by which the candidate is chosen.
-        validation_loss: Mean cross-entropy on the validation images, which breaks a tie.
+        validation: Accuracy on the validation images, by which the candidate is chosen. Of an
+            imported network that is not trained with labels: how often it answers as the float
+            network.
+        validation_loss: Mean cross-entropy on the validation images, which breaks a tie; or the
+            squared error of logits as a part of the variance of the float network's.
         test: Accuracy on the held-back images, which is reported.
     """
 
@@ -249,11 +289,13 @@ class QuantiseResult:
         candidates: The candidates, post-training quantisation first.
         chosen: Name of the shipped candidate.
         reason: Why it was chosen, in a sentence.
+        unreadable: One line for each photo that was only needed here and could not be read.
     """
 
     candidates: tuple[Candidate, ...]
     chosen: str
     reason: str
+    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,41 +347,6 @@ class ScoreLine:
     balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class InputCandidate:
-    """A scaling of pixels that was tried on labelled photos.
-
-    Attributes:
-        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
-        mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
-        std: Likewise.
-        right: How often the float network is right with it.
-    """
-
-    name: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    right: Accuracy
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class InputChoice:
-    """How pixels become a network's input, chosen by the float network's answers.
-
-    Attributes:
-        chosen: Name of the best candidate; empty if it is not plainly better than the second.
-        candidates: All candidates, the best first.
-        p: p-value of McNemar's exact test of the best against the second.
-        near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
-            its accuracy reaches that.
-    """
-
-    chosen: str
-    candidates: tuple[InputCandidate, ...]
-    p: float
-    near_chance: bool
-
-
 Source: TypeAlias = Literal["option", "file", "neighbour", "folders", "numbers"]
 """Who says the names of the classes: a user, the model file, a file beside it, the folders of the
 photos, or nobody."""
@@ -362,7 +369,8 @@ class BuildReport:
         recalls: Of the shipped files, on the held-back images: the recall of each class.
         ignored: Number of files among the photos that are no images, by suffix.
         similar_classes: Pairs of classes whose names look equal.
-        input_choice: How the input range of an imported model was chosen; None if it was known.
+        input_choice: How the input range of an imported model was chosen, None if it was known; or
+            how often weights whose head was taken are right with each.
         labels_from: Who says the names of an imported model's classes.
         class_order: Whether the answers of an imported model, or of weights whose head was taken,
             fit the order of the classes; None without a head or labelled photos.

@@ -12,7 +12,7 @@ import numpy as np
 from mobiledeploy._version import __version__
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
-from mobiledeploy.ops import table
+from mobiledeploy.ops import divided_input, table
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
 from mobiledeploy.ops.tensors import QTensor
@@ -33,6 +33,7 @@ def write(
     *,
     io: Io = "int8",
     head: Head = "softmax",
+    divided: bool = False,
 ) -> bytes:
     """Return the bytes of an `.onnx` for a batch of images of any size.
 
@@ -45,6 +46,7 @@ def write(
         certificates: From `certify`: by name, for every operator that is `Certified`.
         io: Type of the input and output tensor.
         head: Whether the file ends in the softmax or in the logits.
+        divided: Whether a float32 input is quantised by a division; see `ops.divided_input`.
 
     Raises:
         ConversionError: A certificate is missing.
@@ -53,7 +55,7 @@ def write(
     graph = with_head(graph, head)
     tensors = graph.tensors()
     model = OnnxWriter(names=tensors)
-    image = _write_input(model, graph.input, io)
+    image = _write_input(model, graph.input, io, divided=divided)
     stem = onnx_stem.find_stem(graph)
     if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
@@ -78,7 +80,7 @@ def write(
     )
 
 
-def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
+def _write_input(model: OnnxWriter, tensor: QTensor, io: Io, *, divided: bool) -> str:
     """Add the input; return the name of the tensor with its codes: uint8, NHWC."""
     name, scale = tensor.name, tensor.scale
     if io == "uint8":
@@ -91,7 +93,7 @@ def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
             return model.quantise(real, scale, zero_point(tensor), inner)
         case "float32":
             one = np.float32(1)
-            if np.frexp(scale)[0] != np.float32(0.5):
+            if divided_input.is_needed(tensor) and not divided:
                 # XNNPACK multiplies by the inverse where ONNX divides; for powers of two both
                 # give the same result.
                 name, scale = model.node("Mul", [name, model.scalar(one / scale)]), one

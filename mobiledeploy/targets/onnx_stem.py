@@ -33,6 +33,7 @@ def find_stem(graph: IntegerGraph) -> Conv | None:
         return None
     fits = (
         not node.depthwise
+        and node.weights.kernel_zero is None
         and node.padding == "same"
         and node.strides[1] == PIXELS // OUTPUTS
         and node.weights.kernel.shape[2] == WINDOW

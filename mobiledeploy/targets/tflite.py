@@ -6,14 +6,16 @@ import numpy as np
 
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.graph import IntegerGraph, with_head
-from mobiledeploy.ops import table
+from mobiledeploy.ops import divided_input, table
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.outer_tensor import outer_tensor
 
 
-def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
+def write(
+    graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax", divided: bool = False
+) -> bytes:
     """Return the bytes of a `.tflite` for one image (resize the input for more).
 
     The tensors inside are int8 and have the names of the graph. If `io` is another type, the
@@ -25,6 +27,8 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
         graph: The model.
         io: Type of the input and output tensor.
         head: Whether the file ends in the softmax or in the logits.
+        divided: Whether a float32 input is quantised by a division, as in another tool's `.onnx`;
+            see `ops.divided_input`.
 
     Raises:
         RequestError: A softmax is asked for, but the graph has none.
@@ -37,7 +41,10 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     indices[graph.input.name] = first
     if io != "int8":
         codes = _inner(model, graph.input, model.free(f"{graph.input.name}_int8"))
-        model.operator("QUANTIZE", 1, [first], codes, "QuantizeOptions")
+        real = first
+        if divided and io == "float32" and divided_input.is_needed(graph.input):
+            real = divided_input.write(model, first, graph.input)
+        model.operator("QUANTIZE", 1, [real], codes, "QuantizeOptions")
         indices[graph.input.name] = codes
     for node in graph.nodes:
         name = node.output.name

@@ -300,6 +300,21 @@ def tensorflow_operator(layer: Layer) -> TensorFlowOperator:
     return TENSORFLOW_OPERATORS[layer.op]
 
 
+def require_trainable(architecture: Architecture) -> None:
+    """Refuse a network with layers that cannot be trained.
+
+    Raises:
+        RequestError: There are some; the message names all of them.
+    """
+    layers = [each for each in architecture.layers if each.op not in TENSORFLOW_OPERATORS]
+    if layers:
+        raise RequestError(
+            f"{len(layers)} of {len(architecture.layers)} layers cannot be trained: "
+            + ", ".join(f"`{each.name}` ({each.op})" for each in layers),
+            hint="quantise the network without training",
+        )
+
+
 def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
     """Return a layer's convolution or matrix product, without bias and activation function.
 
@@ -314,6 +329,10 @@ def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
     match layer.op:
         case "conv":
             return tf.nn.conv2d(source, kernel, layer.strides, padding, dilations=dilations)
+        case "depthwise" if (1, 1) not in (layer.strides, dilations):
+            # TensorFlow's depthwise convolution is wrong with steps and gaps at once.
+            grouped = tf.reshape(kernel, (*layer.kernel, 1, layer.out_channels))
+            return tf.nn.conv2d(source, grouped, layer.strides, padding, dilations=dilations)
         case "depthwise":
             strides = (1, *layer.strides, 1)
             return tf.nn.depthwise_conv2d(source, kernel, strides, padding, dilations=dilations)

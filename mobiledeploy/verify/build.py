@@ -16,6 +16,8 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.spec.contract import LABELS, Contract, class_names
 from mobiledeploy.verify import contract_check
 from mobiledeploy.verify.int8_pair import prove
@@ -103,20 +105,26 @@ def _observe(
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     for place, file in zip(places, files, strict=True):
         place.start(table.running(file.format))
+    preprocessing = None if data is None else contract.for_photos()
     chosen = choose(data, samples, progress=progress)
     decoded = None
-    if chosen is None:
+    if chosen is None or preprocessing is None:
         images = image_sets.held_back(some(evaluation, samples))
     else:
         decoded = chosen.decode(
-            lambda pixels: preprocess(pixels, contract.preprocessing),
+            lambda pixels: preprocess(pixels, preprocessing),
             labels=labels_by_name(chosen.dataset, class_names(root)),
             threads=options.threads,
             progress=progress,
         )
         images = decoded.images
     sets = images, *_fixed_sets(root, contract)
-    both = (open_file(files[0], places[0]), open_file(files[1], places[1]))
+    scaling = ChannelScaling.of_pixels(contract.scaling)
+    one, two = (
+        dataclasses.replace(open_file(file, place), scaling=scaling)
+        for file, place in zip(files, places, strict=True)
+    )
+    both = one, two
     report, answers = prove(both, sets, options, progress=progress)
     report = contract_check.with_contract(
         report, (*said, *contract_check.of_files(contract, root, both))
@@ -139,13 +147,19 @@ def _assumed(images: ImageSet) -> Iterator[str]:
 
 
 def prove_own(
-    folder: Path, evaluation: Evaluation, *, threads: int, progress: Progress
+    folder: Path,
+    evaluation: Evaluation,
+    scaling: Scaling,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
     """Compare two files that this process has just written, in this process and quickly.
 
     Args:
         folder: The folder of `FILES`.
         evaluation: Labelled images; synthetic extremes are added.
+        scaling: Mean and std by which their pixels become input values.
         threads: Images that run at a time.
         progress: Called after every batch.
 
@@ -155,7 +169,11 @@ def prove_own(
     Raises:
         ParityError: The outputs do not vary.
     """
-    one, two = (open_file(model_file.read(folder / name), HERE) for name in FILES)
+    fed = ChannelScaling.of_pixels(scaling)
+    one, two = (
+        dataclasses.replace(open_file(model_file.read(folder / name), HERE), scaling=fed)
+        for name in FILES
+    )
     options = Options(only_main=True, keep=True, threads=threads)
     return prove((one, two), image_sets.own(evaluation), options, progress=progress)
 
@@ -187,7 +205,7 @@ def _float(
         files[0].data,
         files[1].data,
         sets,
-        contract.preprocessing,
+        contract.scaling,
         threads=options.threads,
         places=places,
         progress=progress,
@@ -196,7 +214,7 @@ def _float(
         int8_files.facts_of_floats(
             file,
             contract.input.shape[1:],
-            contract.preprocessing,
+            contract.scaling,
             softmax=contract.head == "softmax",
         )
         for file in files
@@ -236,11 +254,10 @@ def _check_shape(name: str, received: tuple[int, ...], expected: tuple[int, ...]
 
 def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
     """Return the synthetic extremes, and the golden vectors with their recorded outputs."""
-    height, width, channels = contract.input.shape[1:]
     pixels, names, answers = golden.read(root / "golden.npz")
     _check_shape("golden.npz", pixels.shape, contract.input.shape)
     _check_shape("golden.npz", answers.logits.shape, contract.output.shape)
-    return image_sets.synthetic_extremes((height, width, channels)), ImageSet(
+    return image_sets.synthetic_extremes(contract.input.shape[1:]), ImageSet(
         name="golden vectors",
         names=names,
         pixels=lambda start, stop: pixels[start:stop],

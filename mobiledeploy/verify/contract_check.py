@@ -44,10 +44,13 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
             f"which {len(set(names))} differ",
             hint="run `mobiledeploy build` again to restore the folder",
         )
+    said = tuple(_labels(names, evaluation, where))
+    if contract.preprocessing is None:
+        return said
     digest = test_card.resized_digest(contract.preprocessing)
     return (
         *_unless("resize_check", contract.resize_check, digest, "what crop and resize give"),
-        *_labels(names, evaluation, where),
+        *said,
     )
 
 

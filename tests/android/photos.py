@@ -57,9 +57,9 @@ def scores(build: Path, paths: Sequence[Path]) -> dict[tuple[str, str], npt.NDAr
     by_engine = {}
     for path in paths:
         pixels = preprocess.preprocess(
-            preprocess.decode(path.read_bytes(), path.name), contract.preprocessing
+            preprocess.decode(path.read_bytes(), path.name), contract.for_photos()
         )
-        image = _encoded(pixels, contract.input.dtype, contract.preprocessing)[None]
+        image = _encoded(pixels, contract.input.dtype, contract.for_photos())[None]
         for engine, session in sessions.items():
             by_engine[engine, path.name] = _scores(session.run(image)[0][0], contract)
     return by_engine
@@ -115,7 +115,7 @@ def _encoded(
 ) -> npt.NDArray[Any]:
     if kind == "int8":
         return preprocess.to_int8(pixels)
-    return pixels if kind == "uint8" else preprocess.to_float32(pixels, preprocessing)
+    return pixels if kind == "uint8" else preprocess.to_float32(pixels, preprocessing.scaling)
 
 
 def _scores(values: npt.NDArray[Any], contract: Contract) -> npt.NDArray[np.float64]:

@@ -101,13 +101,9 @@ def test_a_stage_can_be_run_again(small_build: Path, tmp_path: Path) -> None:
     assert seconds["verify"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (signal.SIGINT, 130),
-        pytest.param(signal.SIGTERM, 8, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
-    ],
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 8), (signal.SIGKILL, -9)]
 )
 def test_an_interrupted_build_continues_to_the_same_bytes_as_an_uninterrupted_one(
     small_build: Path, tmp_path: Path, sent: signal.Signals, status: int, heard: None

@@ -37,6 +37,7 @@ def own_keras(tmp_path: Path) -> dict[str, str]:
     return {"KERAS_HOME": str(tmp_path / "keras"), "KERAS_BACKEND": "jax"}
 
 
+@pytest.mark.slow
 def test_photos_and_weights_make_a_build_that_verifies(
     tmp_path: Path, photos: Path, weights: Path, own_keras: dict[str, str]
 ) -> None:
@@ -95,7 +96,8 @@ def test_the_other_qat_engine_and_post_training_only_write_the_same_kinds_of_fil
         assert ("qat int8" in names) == (name == "tfmot")
 
 
-@pytest.mark.parametrize("arch", ["v1", pytest.param("v2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["v1", "v2"])
 def test_float_files_go_through_the_same_verification(
     tmp_path: Path, arch: str, weights: Path, own_keras: dict[str, str]
 ) -> None:

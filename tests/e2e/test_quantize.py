@@ -37,7 +37,14 @@ def validate(document: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenet_v3", "densenet121", "shufflenet_v2", "efficientnet_b0"]
+    "name",
+    [
+        "mobilenet_v3",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("densenet121", "shufflenet_v2", "efficientnet_b0")
+        ),
+    ],
 )
 def test_a_network_of_pytorch_becomes_two_files_that_are_one_function(
     name: str, tmp_path: Path

@@ -61,6 +61,7 @@ def read_weights(path: Any) -> object:
 CALLS: dict[str, Callable[[Any], object]] = {
     "data": lambda path: mobiledeploy.build(mobiledeploy.decide(data=path), f"{path}-build"),
     "weights": lambda path: mobiledeploy.build(mobiledeploy.decide(weights=path), path),
+    "quantize": lambda path: mobiledeploy.quantize(path, path),
     "bundle": lambda path: mobiledeploy.bundle(path, path),
     "verify_build": lambda path: mobiledeploy.verify_build(path, data=path),
     "read_weights": read_weights,

@@ -32,6 +32,7 @@ print("\\n".join(sys.modules), file=sys.stderr)
         ["--version"],
         ["build", "--help"],
         ["verify", "--help"],
+        ["predict", "--help"],
         ["bundle", "--help"],
         ["inspect", "--help"],
         ["cost", "--help"],

@@ -3,7 +3,10 @@
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.network.float_graph import UNSUPPORTED, FloatGraph, FloatNode
+import numpy as np
+
+from mobiledeploy.network.float_graph import INPUT, UNSUPPORTED, FloatGraph, FloatNode
+from mobiledeploy.spec.channel_scaling import RANGES, ChannelScaling, named
 
 Source: TypeAlias = Literal["keras", "onnx", "tflite"]
 """The format that a network is imported from."""
@@ -69,6 +72,24 @@ class Imported:
     labels: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def scaling(self) -> ChannelScaling | None:
+        """How pixels become the input, as the file states it; None if it does not.
+
+        It states a range in so many words, or begins with a layer that scales pixels.
+
+        Raises:
+            RequestError: The range is not one that pixels can have.
+        """
+        if self.input_range:
+            low, high = np.array(self.input_range, np.float64).T
+            with np.errstate(all="ignore"):
+                std = 255 / (high - low)
+            return named(tuple((-low * std).tolist()), tuple(std.tolist()))
+        readers = self.graph.users()[INPUT]
+        pixels = len(readers) == 1 and readers[0].op == "affine"
+        return RANGES["0..255"] if pixels else None
 
     @property
     def unsupported(self) -> tuple[FloatNode, ...]:

@@ -110,7 +110,7 @@ def read_model(
     layout = reader.begin(image_size)
     reader.run(model.proto.graph.node, reader.values, "")
     graph = recognise_gelu(reader.finish(name, _output(model, output)))
-    labels = _labels(model)
+    labels = labels_in(model)
     reader.note_types()
     shapes = {} if _is_blocked(graph) else graph.shapes()
     classes = shapes[graph.output][-1] if shapes else 0
@@ -177,7 +177,7 @@ def _range(model: OnnxModel, *, pixels: bool) -> tuple[tuple[float, float], ...]
     return ((0.0, 255.0),) if pixels else ()
 
 
-def _labels(model: OnnxModel) -> tuple[str, ...]:
+def labels_in(model: OnnxModel) -> tuple[str, ...]:
     """Return class names in the metadata: a list or numbered entries, in JSON or as Python."""
     for entry in model.proto.metadata_props:
         text = entry.value

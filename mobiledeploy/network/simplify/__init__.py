@@ -3,6 +3,7 @@
 Each pass is a function from a `FloatGraph` to another one that computes the same within float
 rounding; its docstring says what holds afterwards.
 
+* `channel_order`: the input's channels in another order, before all other passes.
 * `unused`: removes nodes on which the output does not depend.
 * `constant_operands`: arithmetic with constants.
 * `clips`: consecutive clips.

@@ -175,7 +175,10 @@ def give_out_layers(
         (opened.reading.input, run[0].input) for opened, run in zip(both, loaded, strict=True)
     ]
     feeds = model_input.feeds(inputs, [opened.scaling for opened in both])
-    codes_feeds = model_input.feeds([(tensor, _as_codes(info)) for tensor, info in inputs])
+    codes_feeds = model_input.feeds(
+        [(tensor, _as_codes(info)) for tensor, info in inputs],
+        [opened.scaling for opened in both],
+    )
     one, two = (
         LayerOutputs(opened=opened, session=session, feed=feed, codes_feed=codes_feed, place=place)
         for opened, (session, place), feed, codes_feed in zip(
@@ -226,5 +229,5 @@ def _load(
 
 def _as_codes(info: TensorInfo) -> TensorInfo:
     """Return the description of an input, changed to int8 and channels last."""
-    shape = info.shape if info.shape[-1] in {1, 3} else (*info.shape[1:], info.shape[0])
+    shape = model_input.pixel_shape(info)
     return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=shape)

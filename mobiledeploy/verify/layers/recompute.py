@@ -46,7 +46,7 @@ def error(
 def _right(layer: StoredLayer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes]:
     """Yield the output of each kernel that the runtime may choose; nothing if none is known."""
     if layer.table is not None and not layer.faults:
-        yield looked_up(layer.table, inputs[0]).astype(np.int64)
+        yield looked_up(layer.table, *inputs).astype(np.int64)
     known = node_of(layer, [codes.shape[1:] for codes in inputs])
     if known is None:
         return

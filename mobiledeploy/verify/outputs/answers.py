@@ -131,9 +131,8 @@ def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who:
     # Codes of a grid that the file leaves to the app have to equal the other file's.
     grid = ruler if ends.unstated and codes else ends.logits
     logits = _codes(outputs[-1], grid, ruler, who)
-    if not ends.softmax:
-        return Answers(logits=logits, scores=None)
-    return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
+    scores = _codes(outputs[0], ends.scores, SCORES, who) if ends.softmax else None
+    return Answers(logits=logits, scores=scores, zero=ruler.zero_point)
 
 
 def _codes(array: Array, grid: OutputGrid | None, ruler: OutputGrid, who: str) -> Outputs:

@@ -14,12 +14,12 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.reading import Packing
 from mobiledeploy.runtimes import Array, Format, Session, cpu, table
-from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.verify.outputs import accuracy, answers, int8_files
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, Place
-from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers, decided
 from mobiledeploy.verify.outputs.runners import open_runners
 from mobiledeploy.verify.report import FileScore, FloatComparison, PairedTest, VerifyReport
 
@@ -48,7 +48,7 @@ def verify_build(
     tflite: bytes,
     onnx_model: bytes,
     sets: Sequence[ImageSet],
-    preprocessing: Preprocessing,
+    scaling: Scaling,
     *,
     threads: int,
     places: tuple[Place, Place] = (HERE, HERE),
@@ -60,7 +60,7 @@ def verify_build(
         tflite: A float32 `.tflite`.
         onnx_model: A float32 `.onnx`.
         sets: At least one, none empty.
-        preprocessing: From pixels to input values.
+        scaling: Mean and std by which pixels become input values.
         threads: Images that run at a time.
         places: Where each file is run.
         progress: Called after every batch.
@@ -74,7 +74,7 @@ def verify_build(
     """
 
     def feed(pixels: Pixels) -> Array:
-        return to_float32(pixels, preprocessing)
+        return to_float32(pixels, scaling)
 
     formats: tuple[Format, Format] = ("tflite", "onnx")
     one, two = (
@@ -114,10 +114,10 @@ def compare(
         if images.labels is not None:
             logits = images.float_logits
             predicted = {
-                file.name: comparison.argmax(axis=1)
+                file.name: decided(comparison)
                 for file, comparison in zip(files, (first, second), strict=True)
             }
-            reference = None if logits is None else logits.argmax(axis=1)
+            reference = None if logits is None else decided(logits)
             scores += accuracy.scores(predicted, runtimes, images.labels, reference)
             paired += accuracy.paired(predicted, images.labels, reference)
         answers.append(Answers(logits=first, scores=None))
@@ -196,7 +196,7 @@ def _compare(
         inputs=images.name,
         images=len(images),
         max_difference=float(differences[worst]),
-        same_top1=int((first.argmax(1) == second.argmax(1)).sum()),
+        same_top1=int((decided(first) == decided(second)).sum()),
         worst=images.names[worst],
     )
 

@@ -7,6 +7,7 @@ verification and the report.
 """
 
 import dataclasses
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,10 @@ from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.preprocess import centre_crop
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
+from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 
@@ -42,7 +45,8 @@ class ImageSet:
     Attributes:
         name: What they are, in the plural.
         names: Name of each image.
-        pixels: Returns images start..stop, uint8, shape (images, height, width, 3 or 1).
+        pixels: Returns images start..stop, uint8, shape (images, height, width, 3 or 1), or
+            another one of an input that is no image.
         labels: int64, shape (images,), or None where there are none.
         float_logits: The float network's logits, float32, shape (images, classes), or None.
         recorded: Outputs that were recorded when the files were built, or None.
@@ -73,11 +77,10 @@ def held_back(evaluation: Evaluation) -> ImageSet:
 
 def own(evaluation: Evaluation) -> tuple[ImageSet, ImageSet]:
     """Return the sets on which a build compares its files: held-back images and extremes."""
-    height, width, channels = evaluation.pixels.shape[1:]
-    return held_back(evaluation), synthetic_extremes((height, width, channels))
+    return held_back(evaluation), synthetic_extremes(evaluation.pixels.shape[1:])
 
 
-def synthetic_extremes(shape: tuple[int, int, int]) -> ImageSet:
+def synthetic_extremes(shape: Shape) -> ImageSet:
     """Return `extremes` as a set of images."""
     codes, names = extremes(shape)
     pixels = codes.view(np.uint8) ^ np.uint8(128)
@@ -96,7 +99,10 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
     canvas = _canvas(max(shape[:2]) * _CANVAS)
 
     def pixels(start: int, stop: int) -> Pixels:
-        return np.stack([_scene(canvas, shape, number) for number in range(start, stop)])
+        scenes = np.empty((stop - start, *shape), np.uint8)
+        for row in range(stop - start):
+            scenes[row] = _scene(canvas, shape, start + row)
+        return scenes
 
     return ImageSet(
         name="natural-looking images",
@@ -105,21 +111,23 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
     )
 
 
-def extremes(
-    shape: tuple[int, int, int], *, seed: int = 0
-) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+def extremes(shape: Shape, *, seed: int = 0) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
     """Return int8 images at the edges of what an input can hold, and their names.
 
     Saturated images drive accumulators to their largest values, impulses show padding and
     kernel orientation, uniform noise reaches codes that smooth photos never produce.
 
     Args:
-        shape: (height, width, channels).
+        shape: (height, width, channels), or that of an input of values, which is filled like a
+            row of grey pixels.
         seed: Seed of the noise and of the impulses' positions.
 
     Returns:
-        int8 of shape (images, height, width, channels), and a name for each image.
+        int8 of shape (images, *shape), and a name for each image.
     """
+    if len(shape) != 3:
+        codes, names = extremes((1, math.prod(shape), 1), seed=seed)
+        return codes.reshape(-1, *shape), names
     rng = np.random.default_rng(seed)
     height, width, channels = shape
     rows, columns = np.indices((height, width))
@@ -310,7 +318,7 @@ def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Pho
     """
     if data is None:
         return None
-    dataset = open_dataset(os.fspath(data), divide=False, progress=progress)
+    dataset = open_dataset(os.fspath(data), purpose="comparison", progress=progress)
     return Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
 
 
@@ -354,20 +362,22 @@ def with_photos(
 
 
 def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:
-    """Return a function that crops a photo to its largest centred square and resizes it."""
+    """Return a function that crops a photo to its largest centred part and resizes it."""
 
     def fit(pixels: Pixels) -> Pixels:
-        height, width = pixels.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return resize(pixels[top : top + side, left : left + side], *shape[:2])
+        return resize(centre_crop(pixels, *shape[:2]), *shape[:2])
 
     return fit
 
 
 def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
-    """Return the labels, in the folders' order, if the data set has `classes` classes."""
-    return dataset.labels if len(dataset.class_names) == classes else None
+    """Return the labels, in the folders' order, if the data set has as many classes.
+
+    Args:
+        dataset: The data set.
+        classes: Number of the files' outputs; a single one decides between two classes.
+    """
+    return dataset.labels if len(dataset.class_names) == max(classes, 2) else None
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:

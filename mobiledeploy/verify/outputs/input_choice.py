@@ -1,6 +1,6 @@
 """Choose how pixels become an input, by the answers that each usual way gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -40,9 +40,9 @@ def choose(
         tried: Called with every candidate's name and the number of images.
     """
     rows = evenly(len(pixels), TRIED)
-    pixels, truths = pixels[rows], [truth[rows] for truth in truths]
+    pixels = pixels[rows]
     channels, classes = np.arange(pixels.shape[-1]), 1
-    rights: list[tuple[npt.NDArray[np.bool_], InputCandidate]] = []
+    predicted: dict[str, Classes] = {}
     for name, scaling in SCALINGS.items():
         if len(scaling.mean) not in {1, len(channels)}:
             continue
@@ -51,15 +51,34 @@ def choose(
         outputs = run(table[pixels, channels])
         outputs = outputs.reshape(len(rows), -1)
         classes = outputs.shape[1]
-        predicted = np.where(answers.rows_not_finite(outputs), -1, outputs.argmax(axis=1))
-        right = max((predicted == truth for truth in truths), key=np.count_nonzero)
-        count = Accuracy(correct=int(right.sum()), total=len(rows))
-        candidate = InputCandidate(name=name, mean=scaling.mean, std=scaling.std, right=count)
+        predicted[name] = np.where(answers.rows_not_finite(outputs), -1, outputs.argmax(axis=1))
+    return decide(predicted, [truth[rows] for truth in truths], classes=classes)
+
+
+def decide(
+    predicted: Mapping[str, Classes], truths: Sequence[Classes], *, classes: int
+) -> InputChoice:
+    """Choose a scaling by the classes that are found with each.
+
+    Args:
+        predicted: By the name of a scaling, the classes that are found, -1 for none.
+        truths: See `choose`.
+        classes: Number of classes.
+    """
+    rights: list[tuple[npt.NDArray[np.bool_], InputCandidate]] = []
+    for name, answered in predicted.items():
+        right = max((answered == truth for truth in truths), key=np.count_nonzero)
+        candidate = InputCandidate(
+            name=name,
+            mean=SCALINGS[name].mean,
+            std=SCALINGS[name].std,
+            right=Accuracy(correct=int(right.sum()), total=len(right)),
+        )
         rights.append((right, candidate))
     rights.sort(key=lambda pair: -pair[1].right.correct)
     (best, first), (second, _) = rights[:2]
     p = accuracy.mcnemar(int((best & ~second).sum()), int((second & ~best).sum()))
-    guessed = accuracy.wilson(int(best.sum()), len(rows))[0] <= 1 / classes
+    guessed = accuracy.wilson(int(best.sum()), len(best))[0] <= 1 / classes
     return InputChoice(
         chosen=first.name if p < PLAIN and not guessed else "",
         candidates=tuple(candidate for _, candidate in rights),

@@ -8,12 +8,12 @@ from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.verify.outputs import accuracy, why_runtimes_differ
 from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.opened_file import OpenFile
-from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers, decided
 from mobiledeploy.verify.outputs.runners import Runner, untapped
 from mobiledeploy.verify.outputs.stream import stream, taken
 from mobiledeploy.verify.outputs.totals import FLOAT, Totals
@@ -229,7 +229,7 @@ def _accuracy(
     for images, classes in totals.predicted:
         assert images.labels is not None  # noqa: S101 - only labelled sets are kept
         logits = images.float_logits
-        reference = None if logits is None else logits.argmax(axis=1)
+        reference = None if logits is None else decided(logits)
         predicted = dict(zip(runtimes, classes, strict=True))
         scores += accuracy.scores(predicted, runtimes, images.labels, reference)
         paired += accuracy.paired(predicted, images.labels, reference)
@@ -266,14 +266,14 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
 
 
 def facts_of_floats(
-    file: ModelFile, shape: Sequence[int], preprocessing: Preprocessing, *, softmax: bool
+    file: ModelFile, shape: Sequence[int], scaling: Scaling, *, softmax: bool
 ) -> FileFacts:
     """Return what a report states about a float build's file, whose input its contract states.
 
     Args:
         file: The file.
         shape: Shape of an image.
-        preprocessing: How input values come from pixels.
+        scaling: Mean and std by which pixels become input values.
         softmax: Whether the file ends in a softmax.
     """
     size = " x ".join(map(str, shape))
@@ -284,7 +284,7 @@ def facts_of_floats(
         sha256=file.sha256,
         input=f"float32 NHWC {size}, no grid",
         output=f"float logits{', then softmax' if softmax else ''}",
-        fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
+        fed=f"(pixel - {scaling[0]:g}) / {scaling[1]:g}",
         external_data=file.external,
     )
 

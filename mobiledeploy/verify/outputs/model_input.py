@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.data.preprocess import to_grey
+from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.spec.channel_scaling import CHANNELS, RANGES, SCALINGS, ChannelScaling
@@ -37,17 +39,21 @@ class PixelInput:
         words: The scaling in words, for the report.
         vector: Length of an input that is no image but a vector: it takes the first pixels; 0
             for an image.
+        shape: Shape of an input of values, which takes arrays of its own shape as they are.
     """
 
     table: Array
     channels_first: bool
     words: str
     vector: int = 0
+    shape: Shape = ()
 
     def __call__(self, pixels: Pixels) -> Array:
-        """Return the input for images, shape (batch, height, width, 3) or (..., 1)."""
+        """Return the input for images, shape (batch, height, width, 3) or (..., 1), or values."""
+        if self.shape and pixels.shape[1:] == self.shape:
+            return self.table[:, 0].take(pixels, mode="clip")
         if len(self.table.T) == 1 and pixels.shape[-1] == 3:
-            pixels = _grey(pixels)
+            pixels = to_grey(pixels)
         if (self.table == self.table[:, :1]).all():
             values = self.table[:, 0].take(pixels, mode="clip")  # the fastest: no bounds to check
         else:
@@ -88,58 +94,90 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
+def pixel_shape(info: TensorInfo) -> Shape:
+    """Return the shape of arrays for a file's input: of an image, or of values as they are."""
+    return image_shape(info) if _is_image(info.shape) else info.shape
+
+
+def _is_image(shape: Shape) -> bool:
+    return len(shape) == 3 and (shape[0] in CHANNELS or shape[2] in CHANNELS)
+
+
 def feeds(
     inputs: Sequence[tuple[StoredTensor, TensorInfo]],
     scalings: Sequence[ChannelScaling | None] = (),
 ) -> list[PixelInput]:
     """Return how pixels become each file's input, for files that claim to be one classifier.
 
-    A file whose input has no grid takes the scaling that is known of it, otherwise that of the
+    A file takes the scaling that is known of it, otherwise that of its grid, otherwise that of the
     first file that has one.
 
     Args:
         inputs: For each file, its input as described by the file and by the runtime.
-        scalings: For each file without a grid, how pixels become its input, if that is known; see
-            `float_input`.
+        scalings: For each file, how pixels become its input, if that is known: of a file without a
+            grid see `float_input`, of a build its contract says it.
 
     Raises:
-        ParityError: An input does not take images.
+        ParityError: The codes of an input have no scale.
     """
     told = scalings or [None] * len(inputs)
     known = [
-        scaling_of(tensor) or scaling for (tensor, _), scaling in zip(inputs, told, strict=True)
+        scaling or scaling_of(tensor, _channels(info))
+        for (tensor, info), scaling in zip(inputs, told, strict=True)
     ]
     common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
-        _feed(tensor, info, scaling or common)
+        feed(tensor, info, scaling or common)
         for (tensor, info), scaling in zip(inputs, known, strict=True)
     ]
 
 
-def scaling_of(tensor: StoredTensor) -> ChannelScaling | None:
-    """Return the scaling that an input's grid covers best, or None if there is no grid."""
+def _channels(info: TensorInfo) -> int:
+    return image_shape(info)[2] if _is_image(info.shape) else 1
+
+
+def scaling_of(tensor: StoredTensor, channels: int = 3) -> ChannelScaling | None:
+    """Return the scaling that an input's grid covers best, or None if there is no grid.
+
+    Args:
+        tensor: The input.
+        channels: Its number of channels.
+    """
     if tensor.scale is None or tensor.zero_point is None:
         return None
-    low, high = _range(tensor)
+    low, high = span(tensor)
 
     def miss(scaling: ChannelScaling) -> float:
-        values = scaling.values(3)
+        values = scaling.values(channels)
         least, most = float(values.min()), float(values.max())
         return (abs(low - least) + abs(high - most)) / (most - least)
 
-    best = min(SCALINGS.values(), key=miss)
+    fitting = [scaling for scaling in SCALINGS.values() if len(scaling.mean) in {1, channels}]
+    best = min(fitting, key=miss)
     return best if miss(best) < LIKE else RANGES["-1..1"]
 
 
-def _range(tensor: StoredTensor) -> tuple[float, float]:
+def span(tensor: StoredTensor) -> tuple[float, float]:
+    """Return the lowest and the highest real value of an input's grid, which it must have."""
     scale, zero = float(tensor.scale or 0), int(tensor.zero_point or 0)
     return (-128 - zero) * scale, (127 - zero) * scale
 
 
-def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
-    height, width, channels = image_shape(info)
-    vector = info.shape[0] if len(info.shape) == 1 else 0
-    channels_first = not vector and info.shape != (height, width, channels)
+def feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
+    """Return how pixels become an input.
+
+    Args:
+        tensor: The input as the file describes it.
+        info: The input as the runtime describes it.
+        scaling: From pixels to real values.
+
+    Raises:
+        ParityError: The input takes codes of no stated scale.
+    """
+    shape = info.shape
+    vector = shape[0] if len(shape) == 1 else 0
+    own = () if _is_image(shape) else shape
+    channels, channels_first = _channels(info), not own and shape != image_shape(info)
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:
@@ -150,10 +188,14 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pi
             )
         table: Array = values.astype(np.float32)
         return PixelInput(
-            table=table, channels_first=channels_first, words=scaling.name, vector=vector
+            table=table,
+            channels_first=channels_first,
+            words=scaling.name,
+            vector=vector,
+            shape=own,
         )
     scale, zero = float(tensor.scale), tensor.zero_point
-    low, high = _range(tensor)
+    low, high = span(tensor)
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
     if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))
@@ -168,6 +210,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pi
         channels_first=channels_first,
         words=words,
         vector=vector,
+        shape=own,
     )
 
 
@@ -179,9 +222,3 @@ def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredT
     # The centre of a quantisation step, where every runtime rounds to the same code.
     centred: Array = (codes - int(tensor.zero_point or 0)).astype(np.float32)
     return centred * np.float32(tensor.scale or 0)
-
-
-def _grey(pixels: Pixels) -> Pixels:
-    """Return grey images: luma by ITU-R BT.601, rounded, shape (..., 1)."""
-    weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
-    return ((weighted + 500) // 1000).astype(np.uint8)[..., None]

@@ -29,30 +29,49 @@ class Answers:
     Attributes:
         logits: Shape (images, classes).
         scores: Outputs of the softmax, same shape; None where there is none.
+        zero: The value of `logits` that is a real 0.
     """
 
     logits: Outputs
     scores: Outputs | None
+    zero: float = 0.0
 
     def take(self, rows: npt.NDArray[Any]) -> "Answers":
         """Return the outputs for some of the images, given by number and in order."""
         if len(rows) == len(self.logits):
             return self
-        return Answers(
-            logits=self.logits[rows], scores=None if self.scores is None else self.scores[rows]
+        return dataclasses.replace(
+            self,
+            logits=self.logits[rows],
+            scores=None if self.scores is None else self.scores[rows],
         )
 
     @functools.cached_property
     def top1(self) -> npt.NDArray[np.int64]:
-        """The class of the highest logit of each image; the first one among equals."""
-        classes: npt.NDArray[np.int64] = self.logits.argmax(axis=1)
-        return classes
+        """The class of each image, see `decided`."""
+        return decided(self.logits, self.zero)
 
     @functools.cached_property
     def top5(self) -> npt.NDArray[np.int64]:
         """The classes of the five highest logits, sorted; the first ones among equals."""
         order = np.argsort(-self.logits.astype(np.float32), axis=1, kind="stable")
         return np.sort(order[:, :TOP], axis=1)
+
+
+def decided(logits: Outputs, zero: float = 0.0) -> npt.NDArray[np.int64]:
+    """Return the class of each image, shape (images,).
+
+    It is that of the highest logit, the first one among equals. A single logit decides between two
+    classes: the second one if it is above 0, which is a sigmoid above 0.5.
+
+    Args:
+        logits: Shape (images, classes).
+        zero: The value of `logits` that is a real 0.
+    """
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > zero).astype(np.int64)
+    classes: npt.NDArray[np.int64] = logits.argmax(axis=1)
+    return classes
 
 
 class Tally:

@@ -150,7 +150,7 @@ class Totals:
             if answers is not None:
                 real = images.float_logits[rows + batch.start]
                 steps = in_steps(real, self._ruler, who=f"the {FLOAT}")
-                reference = Answers(logits=steps, scores=None)
+                reference = Answers(logits=steps, scores=None, zero=self._ruler.zero_point)
                 tally.add([names[row] for row in rows], answers, reference)
 
     def _add_plain(self, batch: Batch) -> None:
@@ -181,4 +181,5 @@ def _joined(parts: Sequence[Answers]) -> Answers:
     return Answers(
         logits=np.concatenate([answers.logits for answers in parts]),
         scores=np.concatenate(scores) if scores else None,
+        zero=parts[0].zero,
     )

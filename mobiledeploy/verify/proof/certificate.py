@@ -70,7 +70,7 @@ def certify(
     indices = [i for i, _ in pairs], [j for _, j in pairs]
     runs = layer_outputs.give_out_layers(both, indices, threads=threads)
     single_layers = open_single_layers(runs, judgement.alignment)
-    images = synthetic_extremes(model_input.image_shape(runs[0].session.input))
+    images = synthetic_extremes(model_input.pixel_shape(runs[0].session.input))
     pixels = images.pixels(len(images) - IMAGES, len(images))
     run = functools.partial(single_layers.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
     layers = layer_proofs.prove(judgement, reasons, run)
@@ -237,7 +237,7 @@ def layer_by_layer(
     tried = {runtime.title: in_other_runtime(runtime, one, threads=threads) for runtime in exact}
     others = {title: run for title, run in tried.items() if run is not None}
     first_engine, second_engine = (run.opened.primary.engine for run in runs)
-    images = synthetic_extremes(model_input.image_shape(one.session.input))
+    images = synthetic_extremes(model_input.pixel_shape(one.session.input))
     differs: dict[tuple[str, str], int] = {}
     for start in range(0, len(images), PIECE):
         pixels = images.pixels(start, min(start + PIECE, len(images)))
@@ -285,8 +285,8 @@ def steady(opened: OpenFile, session: Session) -> RunCheck:
         RuntimeDiedError: The runtime crashes on it.
         ParityError: It does not take images.
     """
-    (feed,) = model_input.feeds([(opened.reading.input, session.input)])
-    images = synthetic_extremes(model_input.image_shape(session.input))
+    (feed,) = model_input.feeds([(opened.reading.input, session.input)], [opened.scaling])
+    images = synthetic_extremes(model_input.pixel_shape(session.input))
     count = min(len(images), BATCH)
     ways = list(_ways(opened, feed(images.pixels(len(images) - count, len(images)))))
     unlike = [name for name, digest in ways if digest != ways[0][1]]
@@ -330,13 +330,19 @@ def kernel_reasons(
         RuntimeDiedError: A runtime crashes on it.
     """
     by_file = [
-        _kernel_reasons(opened, [pair[number] for pair in pairs])
+        reasons_in_file(opened, [pair[number] for pair in pairs])
         for number, opened in enumerate(both)
     ]
     return [(*first, *second) for first, second in zip(*by_file, strict=True)]
 
 
-def _kernel_reasons(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:
+def reasons_in_file(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:
+    """Return, for each layer of a file, why the kernel that runs it is not that of the proof.
+
+    Raises:
+        CorruptFileError: A runtime refuses the file.
+        RuntimeDiedError: A runtime crashes on it.
+    """
     runtime = opened.primary
     if runtime.kernel_reasons is None:
         return [(f"{runtime.title} does not say which kernels it takes",)] * len(layers)

@@ -229,7 +229,7 @@ def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     module: Any = table.of_kind(layer.kind)
     if module is operator and table.is_computed(operator, layer.op):
         return True
-    return layer.table is not None and operator.ONE_CODE
+    return layer.table is not None and (operator.ONE_CODE or len(layer.reads) > 1)
 
 
 def _grid_reasons(

@@ -7,8 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.cli._options import scaling as scaling_of
 from mobiledeploy.cli.main import app
-from mobiledeploy.cli.quantize import _scaling
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
 
 TORCHVISION = SCALINGS["torchvision"]
@@ -30,7 +30,7 @@ TORCHVISION = SCALINGS["torchvision"]
 def test_the_options_say_how_pixels_become_the_input(
     words: tuple[str | None, str | None, str | None], scaling: ChannelScaling | None
 ) -> None:
-    assert _scaling(*words) == scaling
+    assert scaling_of(*words) == scaling
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,15 @@ def test_what_says_too_little_of_the_pixels_is_refused(
     assert isinstance(caught.value, RequestError)
     assert message in str(caught.value)
     assert caught.value.hint
+
+
+def test_an_option_of_the_training_is_refused_without_it(tmp_path: Path) -> None:
+    arguments = ("quantize", str(tmp_path / "m.onnx"), "--random", "--qat-steps=3", "--seed=1")
+    with pytest.raises(RequestError, match="`--qat-steps`, `--seed` would change nothing"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_a_network_is_not_trained_on_synthetic_images(tmp_path: Path) -> None:
+    arguments = ("quantize", str(tmp_path / "m.onnx"), "--random", "--qat")
+    with pytest.raises(RequestError, match="received random ones"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

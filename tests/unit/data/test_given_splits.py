@@ -76,7 +76,7 @@ def test_inconsistent_splits_are_refused(
 
 def test_without_a_division_one_image_per_class_is_enough(photos: Photos) -> None:
     root = photos(cat=1, dog=1)
-    dataset = load(root, divide=False)
+    dataset = load(root, purpose="comparison")
     assert dataset.splits["test"].tolist() == [0, 1]
     with pytest.raises(RequestError, match="class `cat` has 1 different images"):
         load(root)

@@ -354,7 +354,7 @@ def test_int8_is_the_pixel_minus_128() -> None:
 @pytest.mark.parametrize(("mean", "std"), [(128.0, 128.0), (127.5, 127.5), (123.68, 58.393)])
 def test_float32_is_the_real_value_rounded_once(mean: float, std: float) -> None:
     every = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    values = to_float32(every, Preprocessing(image_size=16, mean=mean, std=std))
+    values = to_float32(every, (mean, std))
     assert values.dtype == np.float32
     assert values.shape == (16, 16)
     for pixel, value in zip(every.flat, values.flat, strict=True):
@@ -371,4 +371,6 @@ def test_an_invalid_mean_or_std_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_with_the_default_scaling_int8_and_float_inputs_are_the_same_numbers() -> None:
     every = np.arange(256, dtype=np.uint8)
-    assert np.array_equal(to_float32(every, Preprocessing(image_size=16)), to_int8(every) / 128)
+    assert np.array_equal(
+        to_float32(every, Preprocessing(image_size=16).scaling), to_int8(every) / 128
+    )

@@ -79,7 +79,7 @@ def test_results_equal_the_golden_vectors(golden: Callable[[str, str], None]) ->
                 "sha256": digest(
                     to_float32(
                         np.arange(256, dtype=np.uint8),
-                        Preprocessing(image_size=16, mean=mean, std=std),
+                        (mean, std),
                     ).astype("<f4")
                 ),
             }

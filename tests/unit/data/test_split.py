@@ -56,6 +56,24 @@ def test_the_smallest_class_is_in_every_split() -> None:
     }
 
 
+def test_to_calibrate_small_classes_are_divided_together() -> None:
+    labels = labelled(1, 2, 100, *[1] * 37)
+    splits = split(labels, hashes(140), names(labels), purpose="calibration")
+    large = [int((labels[indices] == 2).sum()) for indices in splits.values()]
+    assert large == [70, 10, 20]
+    assert {part: len(indices) for part, indices in splits.items()} == {
+        "train": 70 + 28, "validation": 10 + 4, "test": 20 + 8,
+    }  # fmt: skip
+
+
+def test_to_calibrate_too_few_images_of_small_classes_join_a_large_one() -> None:
+    labels = labelled(1, 100)
+    splits = split(labels, hashes(101), names(labels), purpose="calibration")
+    assert sum(map(len, splits.values())) == 101
+    with pytest.raises(RequestError, match="at least 3 different images, received 2"):
+        split(labelled(1, 1), hashes(2), ["a", "b"], purpose="calibration")
+
+
 def test_the_split_does_not_depend_on_the_order_of_the_images() -> None:
     labels, contents = labelled(40, 60), hashes(100)
     splits = split(labels, contents, ["a", "b"])

@@ -19,7 +19,7 @@ SIZE, CLASSES = 32, 5
 ALPHA: Final[dict[Arch, float]] = {"v1": 0.25, "v2": 0.35}
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+@pytest.fixture(scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def library(request: pytest.FixtureRequest) -> ModuleType:
     module: ModuleType = pytest.importorskip(request.param)
     return module

@@ -1,21 +1,31 @@
 """A model file becomes a build folder that takes pixels as the file was trained with."""
 
 from pathlib import Path
+from typing import Any
 
 import grey_levels
 import numpy as np
+import onnx
 import pytest
+import small_floats
+from onnx import helper, numpy_helper
 
+from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
+from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
 from mobiledeploy.pipeline.quantize import _unsupported, quantize
+from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
 from mobiledeploy.spec.config import ImportConfig
+from mobiledeploy.spec.contract import Contract
 from mobiledeploy.spec.results import BuildReport
+from mobiledeploy.verify import build
+from mobiledeploy.verify.outputs import golden
 
 NAMES = ("a", "b", "c", "d")
 
@@ -50,6 +60,7 @@ def test_a_mean_and_std_per_channel_become_a_layer_of_both_files(
     assert isinstance(config, ImportConfig)
     assert (config.mean, config.std) == (mean, std)
     # Whatever the scaling, an app's code of a pixel is `pixel - 128`, which the contract states.
+    assert config.preprocessing is not None
     assert config.preprocessing.scaling == (0, 1 if len(mean) == 3 else 255)
     logits = read_evaluation(out / "evaluation.npz").float_logits
     assert np.ptp(logits.argmax(axis=1)) == 3
@@ -73,6 +84,56 @@ def test_without_photos_the_options_that_say_the_scaling_are_named(tmp_path: Pat
     assert "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("shape", "outputs", "last", "task"),
+    [
+        ((24, 40, 1), 1, "logistic", "binary"),
+        ((32, 20, 3), 4, "logistic", "multi-label"),
+        pytest.param((16, 16, 1), 2, "", "regression", marks=pytest.mark.slow),
+    ],
+)
+def test_grey_and_oblong_images_and_other_heads_are_in_the_contract(
+    shape: tuple[int, int, int], outputs: int, last: str, task: Any, tmp_path: Path
+) -> None:
+    model = small_floats.file(tmp_path / "a.tflite", shape, outputs, last=last)
+    out = tmp_path / "build"
+    given = task if not last else None
+    report = quantize(model, out, scaling=named((100.0,), (50.0,)), task=given)
+    assert report.holds
+    contract = codec.from_json(Contract, (out / "contract.json").read_bytes(), where="contract")
+    assert contract.for_photos().shape == shape
+    assert (contract.task, contract.outputs) == (task, outputs)
+    assert contract.classes == (2 if task == "binary" else outputs)
+    # Whatever the scaling, the code of a golden pixel is `pixel - 128`.
+    pixels, _, answers = golden.read(out / "golden.npz")
+    outputs_of = litert.load((out / "model.tflite").read_bytes()).run(to_int8(pixels))[0]
+    np.testing.assert_array_equal(
+        outputs_of, answers.logits if answers.scores is None else answers.scores
+    )
+    assert build.verify(out).holds
+
+
+def test_one_sigmoid_decides_between_two_folders(tmp_path: Path) -> None:
+    folder = grey_levels.photos(tmp_path / "photos", ("dark", "light"))
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], 2)
+    proto = onnx.load(model)
+    # The difference of the two logits is what a single sigmoid sees.
+    for tensor in proto.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if tensor.name in {"weight", "bias"}:
+            tensor.CopyFrom(numpy_helper.from_array(array[1:] - array[:1], tensor.name))
+    proto.graph.node.append(onnx.helper.make_node("Sigmoid", ["logits"], ["scores"]))
+    proto.graph.output[0].name = "scores"
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+    onnx.save(proto, model)
+    out = tmp_path / "build"
+    report = quantize(model, out, data=folder, scaling=SCALINGS["0..1"])
+    assert report.holds
+    assert [line.test.top1 for line in report.scores] == [1.0] * 3
+    assert (out / "labels.txt").read_text().split() == ["dark", "light"]
+    assert [score.labels.top1 for score in build.verify(out, data=folder).scores] == [1.0] * 2
+
+
 def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
     nodes = [
         FloatNode(
@@ -91,3 +152,47 @@ def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
         f"6 layers Wrapper: take it off: {names}",
         "`odd` (Lambda): it is code",
     ]
+
+
+@pytest.mark.parametrize("last", ["depthwise", "conv"])
+def test_a_convolution_of_a_single_pixel_stays_one_before_it_is_flattened(
+    last: str, tmp_path: Path
+) -> None:
+    """As in Keras's MobileNet for images of 32 pixels."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "stem": rng.normal(0, 0.05, (8, 3, 16, 16)),
+        "single": rng.normal(0, 1, (8, 1 if last == "depthwise" else 8, 3, 3)),
+        "weight": rng.normal(0, 1, (8, 4)),
+    }
+    group = 8 if last == "depthwise" else 1
+    nodes = [
+        helper.make_node("Conv", ["input", "stem"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "single"], ["c"], pads=[1, 1, 1, 1], group=group),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("Gemm", ["d", "weight"], ["logits"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("input", [1, 3, 16, 16]), ("logits", [1, 4]))
+    ]
+    constants = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
+    graph = helper.make_graph(nodes, "pixel", ends[:1], ends[1:], constants)
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), model)
+    assert quantize(model, tmp_path / "build", scaling=SCALINGS["-1..1"]).holds
+
+
+def test_five_photos_a_class_are_enough_and_two_are_refused_before_the_work(
+    tmp_path: Path,
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    five = grey_levels.photos(tmp_path / "five", NAMES, each=5)
+    report = quantize(model, tmp_path / "build", data=five, scaling=SCALINGS["0..1"])
+    assert right(report) == [(4, 4)] * 3
+    two = grey_levels.photos(tmp_path / "two", NAMES, each=2)
+    with pytest.raises(RequestError, match="class `a` has 2 different images") as caught:
+        quantize(model, tmp_path / "none", data=two, scaling=SCALINGS["0..1"])
+    assert "add images" in (caught.value.hint or "")
+    assert not (tmp_path / "none").exists()

@@ -123,14 +123,15 @@ def test_a_difference_is_read() -> None:
     assert [layer.kind, layer.op, layer.output.scale] == ["sub", "Sub", 0.25]
 
 
-def test_tensors_of_two_grids_are_not_joined() -> None:
+def test_a_join_of_two_grids_keeps_both() -> None:
     nodes = [
         *pair("x"),
         helper.make_node("DequantizeLinear", ["xq", "t", "z"], ["other"]),
         helper.make_node("Concat", ["xd", "other"], ["y"], axis=1),
     ]
     (layer,) = read(*nodes, *closed("y")).layers
-    assert layer.kind == "unknown"
+    assert layer.kind == "concatenation"
+    assert len({read.scale for read in layer.reads}) == 2
 
 
 def test_what_is_copied_to_another_grid_does_not_keep_its_grid() -> None:

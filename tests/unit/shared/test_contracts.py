@@ -57,6 +57,8 @@ BASE = Contract(
         Tap(path="model.onnx", output="logits", dtype="uint8", patch=None, append="3a026200"),
     ),
 )
+OBLONG = Preprocessing(image_size=64, image_width=96, colour="grey", mean=0, std=1)
+CODES = Int8Grid(scale=0.03125, zero_point=-7)
 VALID = {
     "int8 softmax": BASE,
     "uint8 logits": dataclasses.replace(
@@ -85,6 +87,30 @@ VALID = {
         output=dataclasses.replace(BASE.output, dtype="float32", grid=None),
         logits=None,
         tolerance=None,
+        taps=(),
+    ),
+    "grey, not square, one sigmoid": dataclasses.replace(
+        BASE,
+        classes=2,
+        task="binary",
+        preprocessing=OBLONG,
+        resize_check=card.resized_digest(OBLONG),
+        input=ContractTensor(
+            dtype="int8", shape=(1, 64, 96, 1), grid=Int8Grid(scale=1, zero_point=-128)
+        ),
+        output=ContractTensor(dtype="int8", shape=(1, 1), grid=SOFTMAX),
+    ),
+    "several sigmoids": dataclasses.replace(BASE, task="multi-label"),
+    "numbers of values": dataclasses.replace(
+        BASE,
+        classes=1,
+        task="regression",
+        head="logits",
+        preprocessing=None,
+        resize=None,
+        resize_check=None,
+        input=ContractTensor(dtype="float32", shape=(1, 640), grid=CODES),
+        output=ContractTensor(dtype="float32", shape=(1, 1), grid=LOGITS),
         taps=(),
     ),
 }
@@ -164,6 +190,21 @@ BROKEN: tuple[tuple[str, list[str | int], object, str], ...] = (
     ("float32 outside, stretched", ["input", "dtype"], "int8", "output.dtype"),
     ("a float model", ["input", "grid"], codec.dump(INPUT), "input.grid"),
     ("a float model", ["logits"], codec.dump(LOGITS), "logits"),
+    ("int8 softmax", ["task"], "ranking", "task"),
+    ("int8 softmax", ["task"], "binary", "output.shape"),
+    ("int8 softmax", ["preprocessing"], None, "resize"),
+    ("int8 softmax", ["preprocessing", "colour"], "gray", "colour"),
+    ("int8 softmax", ["preprocessing", "colour"], "grey", "input.shape"),
+    ("int8 softmax", ["preprocessing", "image_width"], 128, "input.shape"),
+    ("int8 softmax", ["preprocessing", "image_width"], 8, "image_width"),
+    ("grey, not square, one sigmoid", ["classes"], 1, "classes"),
+    ("grey, not square, one sigmoid", ["task"], GONE, "output.shape"),
+    ("grey, not square, one sigmoid", ["output", "grid", "scale"], 0.5, "output.grid"),
+    ("numbers of values", ["resize"], "triangle-v1", "resize"),
+    ("numbers of values", ["resize_check"], "0a" * 32, "resize_check"),
+    ("numbers of values", ["input", "grid"], None, "input.grid"),
+    ("numbers of values", ["input", "shape"], [], "input.shape"),
+    ("numbers of values", ["input", "shape"], [2, 640], "input.shape"),
     ("a float model", ["tolerance"], codec.dump(Tolerance()), "expected a grid"),
 )
 TEXTS = ("", "{", "[]", "null", "{}", '{"format": 3', '{"format": 3} {}', "{'format': 2}")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mobiledeploy.data import test_card as card
 from mobiledeploy.data.preprocess import decode, preprocess, to_float32, to_int8
-from mobiledeploy.spec.config import CROPS, IOS, Preprocessing
+from mobiledeploy.spec.config import COLOURS, CROPS, IOS, Preprocessing
 
 SIZE = 16
 SOURCES = ((33, 50), (50, 33), (24, 24))
@@ -48,7 +48,7 @@ def translucent() -> npt.NDArray[np.uint8]:
 
 def encoded(pixels: npt.NDArray[np.uint8], io: str, mean: float, std: float) -> bytes:
     if io == "float32":
-        values = to_float32(pixels, Preprocessing(image_size=SIZE, mean=mean, std=std))
+        values = to_float32(pixels, (mean, std))
         return values.astype("<f4").tobytes()
     return (to_int8(pixels) if io == "int8" else pixels).tobytes()
 
@@ -69,6 +69,28 @@ def test_golden_vectors(golden: Callable[[str, str], None]) -> None:
             for (height, width), crop, exif in itertools.product(SOURCES, CROPS, range(10))
             for found in [
                 preprocess(held(height, width, exif), Preprocessing(image_size=SIZE, crop=crop))
+            ]
+        ],
+        "other_shapes": [
+            {
+                "source": [height, width],
+                "exif": exif,
+                "crop": crop,
+                "image_size": shape[0],
+                "image_width": shape[1],
+                "colour": colour,
+                "sha256": digest(found),
+            }
+            for (height, width), crop, exif, shape, colour in itertools.product(
+                SOURCES[:2], CROPS, (1, 3, 6, 7), ((16, 24), (40, 17)), COLOURS
+            )
+            for found in [
+                preprocess(
+                    held(height, width, exif),
+                    Preprocessing(
+                        image_size=shape[0], image_width=shape[1], crop=crop, colour=colour
+                    ),
+                )
             ]
         ],
         "alpha_of": "256 x 256, row = alpha, column v: R = v, G = 255 - v, B = 7 v mod 256",

@@ -1,5 +1,6 @@
 """Each operator computes the same in TensorFlow as in the float reference."""
 
+import dataclasses
 from typing import Any
 
 import gates
@@ -47,6 +48,29 @@ def test_an_operator_computes_the_same_as_the_float_reference(
     )
     expected = operator.float_values(node, sources, weights)
     np.testing.assert_allclose(np.asarray(received), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1)])
+@pytest.mark.parametrize("dilations", [(2, 2), (1, 2)])
+def test_a_dilated_kernel_is_one_with_zeros_between(
+    strides: tuple[int, int], dilations: tuple[int, int]
+) -> None:
+    """TensorFlow's own depthwise convolution is wrong if it is dilated and strided."""
+    random = np.random.default_rng(2)
+    images = random.normal(0, 1, (2, 9, 10, 4)).astype(np.float32)
+    kernel = random.normal(0, 1, (3, 2, 4, 2)).astype(np.float32)
+    wide = np.zeros((2 * dilations[0] + 1, dilations[1] + 1, 4, 2), np.float32)
+    wide[:: dilations[0], :: dilations[1]] = kernel
+    layer = Layer(
+        name="filter", op="depthwise", inputs=(INPUT,), in_channels=4, out_channels=8,
+        kernel=(3, 2), strides=strides, padding=(2, 1, 0, 3), parameters={"dilations": dilations},
+    )  # fmt: skip
+    plain = dataclasses.replace(layer, kernel=wide.shape[:2], parameters={})
+    received = tensorflow_graph.convolve(layer, images, kernel)
+    expected = tensorflow_graph.convolve(plain, images, wide)
+    assert received.shape[1:] == layer.operator.output_shape(layer, [images.shape[1:]])
+    np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
 def gated() -> Architecture:

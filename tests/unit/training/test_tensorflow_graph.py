@@ -11,7 +11,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.config import SCALINGS, InputRange, Preprocessing
+from mobiledeploy.spec.config import SCALINGS, InputRange
 from mobiledeploy.training import predict, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED, augmentation, from_signed
 from mobiledeploy.training.calibrate import calibrate
@@ -119,7 +119,7 @@ def test_convolve_to_train_computes_the_same_as_convolve(network: Network, image
 def test_inputs_in_training_equal_those_of_preprocess(name: InputRange) -> None:
     mean, std = SCALINGS[name]
     received = to_input(PIXELS, SCALINGS[name]).numpy()
-    expected = to_float32(PIXELS, Preprocessing(image_size=16, mean=mean, std=std))
+    expected = to_float32(PIXELS, (mean, std))
     np.testing.assert_array_equal(received, expected)
     assert input_limits(SCALINGS[name]) == pytest.approx((received[0], received[-1]), abs=1e-7)
     moved = from_signed(to_input(PIXELS, SIGNED), SCALINGS[name]).numpy()

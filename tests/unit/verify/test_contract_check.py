@@ -106,7 +106,7 @@ def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
 def renormalised(contract: Contract) -> dict[str, Any]:
     """Change the range -1..1 to 0..1 everywhere."""
     return {
-        "preprocessing": dataclasses.replace(contract.preprocessing, mean=0.0, std=255.0),
+        "preprocessing": dataclasses.replace(contract.for_photos(), mean=0.0, std=255.0),
         "input": dataclasses.replace(
             contract.input, grid=Int8Grid(scale=1 / 255, zero_point=-128)
         ),
@@ -143,7 +143,7 @@ def test_another_crop_than_the_digest_was_made_with_is_found(
     crop: Any, contract: Contract, folder: Path
 ) -> None:
     false = dataclasses.replace(
-        contract, preprocessing=dataclasses.replace(contract.preprocessing, crop=crop)
+        contract, preprocessing=dataclasses.replace(contract.for_photos(), crop=crop)
     )
     (contradiction,) = contract_check.of_folder(false, folder, evaluation(contract))
     assert contradiction.startswith("contract.json: resize_check")

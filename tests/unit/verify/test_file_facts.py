@@ -6,7 +6,6 @@ import graphs
 
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify.outputs import int8_files
 
@@ -17,13 +16,13 @@ FILE = dataclasses.replace(
 
 
 def test_a_float_file_is_named_with_its_digest_and_how_it_was_fed() -> None:
-    preprocessing = Preprocessing(image_size=32)
-    facts = int8_files.facts_of_floats(FILE, (32, 32, 3), preprocessing, softmax=True)
+    scaling = 128.0, 128.0
+    facts = int8_files.facts_of_floats(FILE, (32, 32, 3), scaling, softmax=True)
     assert (facts.name, facts.size, facts.sha256) == (FILE.name, FILE.size, FILE.sha256)
     assert facts.input == "float32 NHWC 32 x 32 x 3, no grid"
     assert facts.output == "float logits, then softmax"
     assert facts.fed == "(pixel - 128) / 128"
     assert (
-        int8_files.facts_of_floats(FILE, (8, 8, 1), preprocessing, softmax=False).output
+        int8_files.facts_of_floats(FILE, (8, 8, 1), scaling, softmax=False).output
         == "float logits"
     )

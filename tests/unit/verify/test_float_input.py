@@ -9,9 +9,11 @@ from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import SCALINGS
 from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify import pair
+from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.report import FileFacts, VerifyReport
 
 NAMES = tuple("abcdef")
+FAST = Options(only_main=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_labelled_photos_show_the_range_of_a_float_file(
     pairs: dict[str, tuple[Path, Path]], photos: Path
 ) -> None:
     int8, model = pairs["torchvision"]  # its input are pixels: the rest is a layer of it
-    report = pair.verify(int8, model, data=str(photos))
+    report = pair.verify(int8, model, data=str(photos), options=FAST)
     assert accuracy_of(report, "float.onnx") == Accuracy(correct=48, total=48)
     assert facts(report).fed == SCALINGS["torchvision"].name
     choice = facts(report).input_choice
@@ -62,7 +64,7 @@ def test_without_labels_the_int8_files_answers_show_it(
         (two / str(number % 2) / name).mkdir(parents=True)
         for photo in (photos / name).iterdir():
             (two / str(number % 2) / name / photo.name).write_bytes(photo.read_bytes())
-    report = pair.verify(model, int8, data=str(two))
+    report = pair.verify(model, int8, data=str(two), options=FAST)
     assert not report.scores
     assert facts(report).fed == SCALINGS["torchvision"].name
     assert "right means the class of the other file" in " ".join(report.assumptions)
@@ -72,7 +74,7 @@ def test_where_no_range_is_plainly_the_best_the_report_says_so(
     pairs: dict[str, tuple[Path, Path]], photos: Path
 ) -> None:
     int8, model = pairs["0..1"]
-    report = pair.verify(int8, model, data=str(photos), samples=6)
+    report = pair.verify(int8, model, data=str(photos), samples=6, options=FAST)
     assert facts(report).fed == "pixel / 255"  # as the int8 file
     choice = facts(report).input_choice
     assert choice is not None
@@ -87,7 +89,7 @@ def test_two_float_files_are_fed_by_the_labels(
     _, model = pairs["0..1"]
     other = tmp_path / "other.onnx"
     other.write_bytes(model.read_bytes())
-    report = pair.verify(model, other, data=str(photos))
+    report = pair.verify(model, other, data=str(photos), options=FAST)
     assert report.holds
     assert [score.labels.correct for score in report.scores] == [48, 48]
     assert {file.fed for file in report.files} == {"pixel / 255"}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy.network.float_graph import INPUT, FloatArray, FloatGraph, FloatNode
 from mobiledeploy.network.simplify.affine import fold_affine
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.clips import merge_clips
 from mobiledeploy.network.simplify.constant_operands import fold_constant_operands
 from mobiledeploy.network.simplify.global_pools import recognise_global_pools
@@ -280,6 +281,42 @@ def test_the_head_of_mobilenet_v1_becomes_a_mean_and_a_dense_layer() -> None:
     simplified = remove_reshapes(recognise_global_pools(b.graph()))
     assert ops(simplified) == ["mean", "dense", "clip", "dense", "softmax"]
     assert_same(b.graph(), simplified)
+
+
+def test_a_pixel_that_no_mean_gives_is_reshaped_behind_its_convolutions() -> None:
+    """Keras's MobileNet V1 of 32 px, whose last image has one pixel."""
+    b = Builder()
+    x = b.conv(INPUT, 6, window=(6, 5), groups=2)
+    x = b.add("clip", b.affine(b.conv(b.affine(x), 7)), low=0.0, high=6.0)
+    b.add("reshape", b.add("softmax", b.conv(x, 3)), shape=(3,))
+    simplified = simplify(b.graph()).graph
+    assert ops(simplified) == ["conv", "conv", "conv", "reshape", "softmax"]
+    assert_same(b.graph(), simplified)
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0, 3), (0, 1, 2, 3)])
+def test_channels_of_the_input_in_another_order_are_the_first_kernels(
+    order: tuple[int, ...],
+) -> None:
+    b = Builder()
+    parts = [
+        b.add("slice", INPUT, begin=(0, 0, i), end=(6, 5, i + 1), strides=(1, 1, 1)) for i in order
+    ]
+    x = b.add("pad", b.affine(b.add("concat", *parts)), pads=(1, 1, 1, 1), value=0.5)
+    b.conv(x, 3, window=(3, 3))
+    folded = fold_channel_order(b.graph())
+    assert ops(folded) == ["affine", "pad", "conv"]
+    assert_same(b.graph(), folded)
+
+
+def test_channels_in_another_order_that_something_else_reads_are_kept() -> None:
+    b = Builder()
+    parts = [
+        b.add("slice", INPUT, begin=(0, 0, i), end=(6, 5, i + 1), strides=(1, 1, 1))
+        for i in (3, 2, 1, 0)
+    ]
+    b.add("mean", b.add("concat", *parts), keep_dims=False)
+    assert ops(fold_channel_order(b.graph())) == ops(b.graph())
 
 
 def test_clips_without_bounds_are_removed() -> None:

@@ -6,6 +6,7 @@ import android.view.ViewGroup
 import android.widget.ProgressBar
 import android.widget.TextView
 import dev.mobiledeploy.core.Guess
+import dev.mobiledeploy.core.Task
 import java.text.NumberFormat
 import java.util.Locale
 import kotlin.math.roundToInt
@@ -16,8 +17,11 @@ internal class ResultView(private val root: View, private val engines: List<Stri
     private val rows: ViewGroup = root.findViewById(R.id.rows)
     private val latency: TextView = root.findViewById(R.id.latency)
     private val percent = NumberFormat.getPercentInstance().apply { minimumFractionDigits = 1 }
+    private val number = NumberFormat.getNumberInstance()
+    private var scores = true
 
     fun show(state: ScreenState) {
+        scores = state.contract?.task != Task.REGRESSION
         val answer = state.answer
         status.showText(
             when {
@@ -37,16 +41,20 @@ internal class ResultView(private val root: View, private val engines: List<Stri
     }
 
     private fun description(guess: Guess): String =
-        text(R.string.row_description, guess.label, percent.format(guess.score))
+        text(R.string.row_description, guess.label, shown(guess))
+
+    private fun shown(guess: Guess): String =
+        (if (scores) percent else number).format(guess.score)
 
     private fun row(rank: Int, guess: Guess): View {
         val row = LayoutInflater.from(root.context).inflate(R.layout.row_score, rows, false)
         row.findViewById<TextView>(R.id.label).text = guess.label
-        row.findViewById<TextView>(R.id.score).text = percent.format(guess.score)
+        row.findViewById<TextView>(R.id.score).text = shown(guess)
         row.contentDescription = description(guess)
         val bar = row.findViewById<ProgressBar>(R.id.bar)
         if (rank == 0) bar.progressDrawable = root.context.getDrawable(R.drawable.bar_first)
-        bar.progress = (guess.score * bar.max).roundToInt()
+        bar.visibility = if (scores) View.VISIBLE else View.INVISIBLE
+        if (scores) bar.progress = (guess.score * bar.max).roundToInt()
         return row
     }
 

@@ -5,6 +5,7 @@ import android.view.View
 import android.widget.Button
 import android.widget.ImageView
 import android.widget.TextView
+import dev.mobiledeploy.core.Contract
 import dev.mobiledeploy.core.EngineFactory
 
 /** The views, and how they show a state. */
@@ -49,8 +50,9 @@ internal class Screen(
         photo.setImageBitmap(state.preview)
         photo.visibility = visibleIf(state.preview != null)
         noPhoto.visibility = visibleIf(state.preview == null)
-        // Without a model there is nothing to ask about a photo.
-        for (button in listOf(choose, take)) button.isEnabled = state.contract != null
+        // Without a model that takes photos there is nothing to ask about one.
+        val photos = state.contract?.preprocessing != null
+        for (button in listOf(choose, take)) button.isEnabled = photos
         engineSegments.press(state.choice.engine)
         threadSegments.press(THREADS.indexOf(state.choice.threads))
         result.show(state)
@@ -64,8 +66,20 @@ internal class Screen(
             R.string.model_line,
             contract.name,
             resources.getQuantityString(R.plurals.classes, contract.classes, contract.classes),
-            contract.preprocessing.imageSize,
+            inputSize(contract),
         )
+    }
+
+    private fun inputSize(contract: Contract): String {
+        val resources = root.resources
+        val seen = contract.preprocessing
+        if (seen == null) {
+            val count = contract.input.shape.fold(1, Int::times)
+            return resources.getQuantityString(R.plurals.values, count, count)
+        }
+        val square = seen.width == seen.height
+        val size = if (square) "${seen.width}" else "${seen.width} × ${seen.height}"
+        return resources.getString(R.string.pixels, size)
     }
 
     private fun showProblem(shown: Problem?) {

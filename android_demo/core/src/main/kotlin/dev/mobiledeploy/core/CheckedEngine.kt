@@ -109,7 +109,7 @@ private constructor(private val engine: Engine, private val outputs: List<Output
             val outputs =
                 engine.outputs.zip(expected) { spec, tensor ->
                     spec.mustBe(tensor, engine.title, "the output `${spec.name}`")
-                    Output(spec.name, spec.type, tensor.grid, contract.classes)
+                    Output(spec.name, spec.type, tensor.grid, contract.outputs)
                 }
             if (tap != null && engine.outputs.last().name != tap.output) {
                 throw ModelMismatchException(

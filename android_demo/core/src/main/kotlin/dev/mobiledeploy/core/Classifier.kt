@@ -38,9 +38,9 @@ private constructor(private val bundle: ModelBundle, private val engine: Checked
 
     private fun best(answer: DoubleArray, count: Int): List<Guess> {
         val values = contract.output.grid?.dequantise(answer) ?: answer
-        val scores = if (contract.head == Head.LOGITS) softmax(values) else values
-        // By the values: far down, scores of different logits may both be 0.
-        return highest(values, count).map { Guess(it, bundle.labels[it], scores[it]) }
+        return bestAnswers(values, contract, count).map { (index, score) ->
+            Guess(index, bundle.labels[index], score)
+        }
     }
 
     public companion object {

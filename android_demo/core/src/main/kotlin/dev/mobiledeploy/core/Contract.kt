@@ -6,20 +6,53 @@ package dev.mobiledeploy.core
  * @property label the name in `contract.json`.
  */
 public enum class Head(public val label: String) {
-    /** Probabilities that sum to about 1. */
+    /** Scores of a softmax or, by the [Task], of a sigmoid. */
     SOFTMAX("softmax"),
 
-    /** The app applies the softmax, in floating point. */
+    /** The app makes the scores, in floating point. */
     LOGITS("logits"),
 }
 
 /**
- * How a photo becomes square.
+ * What the outputs are.
+ *
+ * @property label the name in `contract.json`.
+ * @property fewest fewest lines of `labels.txt`.
+ */
+public enum class Task(public val label: String, public val fewest: Int) {
+    /** Scores of classes of which one is right: of a softmax. */
+    CLASSIFICATION("classification", 2),
+
+    /** A single score, of a sigmoid, for the second of two classes. */
+    BINARY("binary", 2),
+
+    /** Scores of classes of which any number are right: of sigmoids. */
+    MULTI_LABEL("multi-label", 1),
+
+    /** Numbers of any kind. */
+    REGRESSION("regression", 1),
+}
+
+/**
+ * What a network sees of a photo.
+ *
+ * @property label the name in `contract.json`.
+ * @property channels how many values a pixel has.
+ */
+public enum class Colour(public val label: String, public val channels: Int) {
+    RGB("rgb", 3),
+
+    /** The brightness: `(19595 R + 38470 G + 7471 B + 32768) >> 16`. */
+    GREY("grey", 1),
+}
+
+/**
+ * How a photo gets the input's proportions.
  *
  * @property label the name in `contract.json`.
  */
 public enum class Crop(public val label: String) {
-    /** The largest centred square. */
+    /** The largest centred part. */
     CENTER("center"),
 
     /** The whole photo; its proportions change. */
@@ -29,16 +62,20 @@ public enum class Crop(public val label: String) {
 /**
  * From photo to input values, as `docs/preprocessing.md` of the toolchain defines it.
  *
- * @property imageSize height and width of the input, pixels.
- * @property crop how the photo becomes square.
- * @property mean subtracted from the 8-bit value of each of R, G, B.
+ * @property height rows of the input.
+ * @property width pixels a row.
+ * @property crop how the photo gets these proportions.
+ * @property mean subtracted from the 8-bit value of each channel.
  * @property std divides the difference.
+ * @property colour what of the photo is seen.
  */
 public data class Preprocessing(
-    val imageSize: Int,
+    val height: Int,
+    val width: Int,
     val crop: Crop,
     val mean: Double,
     val std: Double,
+    val colour: Colour = Colour.RGB,
 )
 
 /**
@@ -114,22 +151,24 @@ public data class Tap(
  * @property name of the architecture, such as `mobilenet_v2_0.35_96`.
  * @property classes number of labels and outputs.
  * @property head what the output means.
- * @property preprocessing from photo to input values.
- * @property resizeCheck SHA-256 of what crop and resize make of the [TestCard].
- * @property input one RGB image, NHWC.
- * @property output one value a class.
+ * @property preprocessing from photo to input values; null where the input is no photo.
+ * @property resizeCheck SHA-256 of what crop and resize make of the [TestCard]; null without
+ *   [preprocessing].
+ * @property input one image, NHWC, or values of any shape.
+ * @property output one value a class; a single one for [Task.BINARY].
  * @property logits grid of the golden logits; null in a float model.
  * @property tolerance for the golden vectors; null in a float model.
  * @property files the two models.
  * @property labels the classes' names, in the order of the output.
- * @property taps for models that end in a softmax of integers; else empty.
+ * @property taps for models that end in scores of integers; else empty.
+ * @property task what the outputs are.
  */
 public data class Contract(
     val name: String,
     val classes: Int,
     val head: Head,
-    val preprocessing: Preprocessing,
-    val resizeCheck: String,
+    val preprocessing: Preprocessing?,
+    val resizeCheck: String?,
     val input: Tensor,
     val output: Tensor,
     val logits: Grid?,
@@ -137,7 +176,12 @@ public data class Contract(
     val files: List<ModelFile>,
     val labels: LabelsFile,
     val taps: List<Tap>,
+    val task: Task = Task.CLASSIFICATION,
 ) {
+    /** How many values the output has. */
+    public val outputs: Int
+        get() = if (task == Task.BINARY) 1 else classes
+
     /** Whether the models compute in floating point, and not in integers. */
     public val isFloat: Boolean
         get() = tolerance == null

@@ -11,9 +11,13 @@ private val SOFTMAX_GRID = Grid(scale = 1.0 / 256, zeroPoint = -128)
  * @throws ContractException they do not; the message names the fields.
  */
 internal fun Contract.check() {
-    val side = preprocessing.imageSize
-    agree("input.shape", input.shape, listOf(1, side, side, 3), "image_size $side")
-    agree("output.shape", output.shape, listOf(1, classes), "$classes classes")
+    if (preprocessing == null) {
+        agree("input.shape", input.shape.take(1), listOf(1), "the format")
+    } else {
+        val shape = preprocessing.run { listOf(1, height, width, colour.channels) }
+        agree("input.shape", input.shape, shape, "image_size ${preprocessing.height}")
+    }
+    checkOutputs()
     agree("output.dtype", output.type, input.type, "input.dtype")
     agree("files", files.map { it.format }, ModelFormat.values().toList(), "the format")
     val grids = listOf("input.grid" to input.grid, "output.grid" to output.grid, "logits" to logits)
@@ -36,12 +40,12 @@ internal fun Contract.check() {
     checkInputGrid()
     when (head) {
         Head.SOFTMAX -> {
-            agree("output.grid", output.grid, SOFTMAX_GRID, "a softmax of integers")
+            agree("output.grid", output.grid, SOFTMAX_GRID, "scores of integers")
             agree(
                 "taps",
                 taps.map { it.format },
                 ModelFormat.values().toList(),
-                "a softmax of integers",
+                "scores of integers",
             )
             taps.forEach(::checkTap)
         }
@@ -52,9 +56,19 @@ internal fun Contract.check() {
     }
 }
 
+private fun Contract.checkOutputs() {
+    agree("output.shape", output.shape, listOf(1, outputs), "$classes classes, ${task.label}")
+    if (classes < task.fewest || (task == Task.BINARY && classes > task.fewest)) {
+        throw ContractException(
+            "classes: expected ${task.fewest} for ${task.label}, received $classes"
+        )
+    }
+}
+
 /** The int8 code of pixel p is p - 128; on the grid that must be `(p - mean) / std`. */
 private fun Contract.checkInputGrid() {
     val grid = input.grid ?: return
+    val preprocessing = preprocessing ?: return
     val zeroPoint = preprocessing.mean - 128
     if (
         grid.zeroPoint.toDouble() != zeroPoint || abs(grid.scale * preprocessing.std - 1) > RELATIVE

@@ -5,6 +5,7 @@ internal const val RESIZE = "triangle-v1"
 internal const val LABELS = "labels.txt"
 private const val MAX_FILE = Int.MAX_VALUE - (1 shl 20)
 private const val MAX_APPEND = 1 shl 16
+private val SIDES = 16..1024
 
 /** Turns JSON into a contract field by field; whether the fields agree is for [Contract.check]. */
 internal fun readContract(json: Json): Contract {
@@ -30,14 +31,18 @@ internal fun readContract(json: Json): Contract {
             "files",
             "labels",
             "taps",
+            optional = setOf("task"),
         )
-    fields.oneOf("resize", listOf(RESIZE)) { it }
+    val preprocessing = fields.orNull("preprocessing", ::preprocessing)
+    if (preprocessing != null) fields.oneOf("resize", listOf(RESIZE)) { it }
     return Contract(
         name = fields.text("name"),
-        classes = fields.int("classes", 2..Int.MAX_VALUE),
+        classes = fields.int("classes", 1..Int.MAX_VALUE),
         head = fields.oneOf("head", Head.values().toList(), Head::label),
-        preprocessing = preprocessing(fields.path("preprocessing"), fields.json("preprocessing")),
-        resizeCheck = fields.hex("resize_check", 32..32),
+        preprocessing = preprocessing,
+        resizeCheck =
+            if (preprocessing == null) fields.requireNull("resize", "resize_check")
+            else fields.hex("resize_check", 32..32),
         input = tensor(fields.path("input"), fields.json("input")),
         output = tensor(fields.path("output"), fields.json("output")),
         logits = fields.orNull("logits", ::grid),
@@ -46,16 +51,34 @@ internal fun readContract(json: Json): Contract {
             fields.items("files").mapIndexed { index, item -> modelFile("files[$index]", item) },
         labels = labelsFile(fields.path("labels"), fields.json("labels")),
         taps = fields.items("taps").mapIndexed { index, item -> tap("taps[$index]", item) },
+        task =
+            if ("task" in fields) fields.oneOf("task", Task.values().toList(), Task::label)
+            else Task.CLASSIFICATION,
     )
 }
 
+private fun Fields.requireNull(vararg names: String): String? {
+    for (name in names) {
+        if (json(name) != Json.Null) {
+            throw expected(path(name), "null without `preprocessing`", json(name))
+        }
+    }
+    return null
+}
+
 private fun preprocessing(where: String, json: Json): Preprocessing {
-    val fields = Fields(where, json, "image_size", "crop", "mean", "std")
+    val optional = setOf("image_width", "colour")
+    val fields = Fields(where, json, "image_size", "crop", "mean", "std", optional = optional)
+    val height = fields.int("image_size", SIDES)
+    val colours = Colour.values().toList()
     return Preprocessing(
-        imageSize = fields.int("image_size", 16..1024),
+        height = height,
+        width = if ("image_width" in fields) fields.int("image_width", SIDES) else height,
         crop = fields.oneOf("crop", Crop.values().toList(), Crop::label),
         mean = fields.number("mean"),
         std = fields.positive("std"),
+        colour =
+            if ("colour" in fields) fields.oneOf("colour", colours, Colour::label) else Colour.RGB,
     )
 }
 

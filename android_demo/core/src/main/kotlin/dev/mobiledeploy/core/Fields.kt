@@ -1,7 +1,15 @@
 package dev.mobiledeploy.core
 
-/** The fields of a JSON object whose names must be exactly [names]; [where] is its path. */
-internal class Fields(private val where: String, json: Json, vararg names: String) {
+/**
+ * The fields of a JSON object whose names must be [names], and any of [optional]; [where] is its
+ * path.
+ */
+internal class Fields(
+    private val where: String,
+    json: Json,
+    vararg names: String,
+    optional: Set<String> = emptySet(),
+) {
     private val fields: Map<String, Json>
 
     init {
@@ -10,7 +18,7 @@ internal class Fields(private val where: String, json: Json, vararg names: Strin
         if (missing.isNotEmpty()) {
             throw ContractException("$where: missing ${missing.joinToString()}")
         }
-        val unknown = found.keys - names.toSet()
+        val unknown = found.keys - names.toSet() - optional
         if (unknown.isNotEmpty()) {
             throw ContractException(
                 "$where: unknown ${unknown.joinToString { it.take(60) }}: the contract is of " +
@@ -23,6 +31,8 @@ internal class Fields(private val where: String, json: Json, vararg names: Strin
     fun path(name: String): String = if (where == ROOT) name else "$where.$name"
 
     fun json(name: String): Json = fields.getValue(name)
+
+    operator fun contains(name: String): Boolean = name in fields
 
     fun text(name: String): String =
         (json(name) as? Json.Text ?: throw expected(path(name), "a string", json(name))).value

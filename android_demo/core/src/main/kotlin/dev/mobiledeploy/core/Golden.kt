@@ -36,13 +36,13 @@ internal constructor(
             val pixels = arrays.named("pixels")
             val count = pixels.shape.firstOrNull() ?: 0
             if (count < 2) throw damaged("expected at least two images, received $count")
-            val side = contract.preprocessing.imageSize
-            pixels.require("|u1", listOf(count, side, side, 3))
+            val shape = contract.input.shape.drop(1)
+            pixels.require("|u1", listOf(count) + shape)
             val names = arrays.named("names")
             names.require("<U", listOf(count))
             val type = if (contract.isFloat) "<f4" else "|i1"
             val answers = listOf("logits", "scores").map { arrays.named(it) }
-            answers.forEach { it.require(type, listOf(count, contract.classes)) }
+            answers.forEach { it.require(type, listOf(count, contract.outputs)) }
             val (logits, scores) = answers.map { array -> List(count, array::numbers) }
             if (!(logits + scores).all { row -> row.all { it.isFinite() } }) {
                 throw damaged("an answer is not a finite number")
@@ -51,13 +51,17 @@ internal constructor(
             checkGrids(arrays, contract)
             return Golden(
                 names.texts(),
-                List(count) { Pixels(side, side, pixels.bytes(it)) },
+                List(count) { image(pixels.bytes(it), contract) },
                 logits,
                 scores,
             )
         }
     }
 }
+
+private fun image(values: ByteArray, contract: Contract): Pixels =
+    contract.preprocessing?.run { Pixels(width, height, values, colour.channels) }
+        ?: Pixels(values.size, 1, values, 1)
 
 private fun Map<String, NpyArray>.named(name: String): NpyArray =
     this[name] ?: throw damaged("the array `$name` is missing")

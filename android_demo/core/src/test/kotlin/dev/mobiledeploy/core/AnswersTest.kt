@@ -25,6 +25,29 @@ class AnswersTest {
     }
 
     @Test
+    fun otherTasksThanClassesHaveScoresOfTheirOwn() {
+        fun answers(task: Task, head: Head, vararg values: Double) =
+            bestAnswers(values, Fakes.contract().copy(task = task, head = head), 5)
+        assertEquals(
+            listOf(1 to 0.75, 0 to 0.25),
+            answers(Task.BINARY, Head.SOFTMAX, 0.75),
+        )
+        assertEquals(listOf(0 to 0.5, 1 to 0.5), answers(Task.BINARY, Head.LOGITS, 0.0))
+        assertEquals(
+            listOf(1 to 1.0, 0 to 0.5, 2 to 0.0),
+            answers(Task.MULTI_LABEL, Head.LOGITS, 0.0, 1e3, -1e3),
+        )
+        assertEquals(
+            listOf(0 to 0.9, 1 to 0.8),
+            answers(Task.MULTI_LABEL, Head.SOFTMAX, 0.9, 0.8),
+        )
+        assertEquals(
+            listOf(0 to -3.0, 1 to 40.0),
+            answers(Task.REGRESSION, Head.LOGITS, -3.0, 40.0),
+        )
+    }
+
+    @Test
     fun hugeLogitsDoNotOverflow() {
         assertEquals(listOf(1.0, 0.0), softmax(doubleArrayOf(1e300, -1e300)).toList())
     }

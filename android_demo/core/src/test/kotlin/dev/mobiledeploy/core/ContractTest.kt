@@ -16,7 +16,7 @@ class ContractTest {
         assertEquals("mobilenet_v2_0.35_96", contract.name)
         assertEquals(10, contract.classes)
         assertEquals(Head.SOFTMAX, contract.head)
-        assertEquals(Preprocessing(96, Crop.CENTER, 128.0, 128.0), contract.preprocessing)
+        assertEquals(Preprocessing(96, 96, Crop.CENTER, 128.0, 128.0), contract.preprocessing)
         assertEquals(
             Tensor(ElementType.INT8, listOf(1, 96, 96, 3), Grid(1.0 / 128, 0)),
             contract.input,
@@ -52,11 +52,34 @@ class ContractTest {
         assertEquals(ElementType.UINT8, logits.output.type)
         assertNull(logits.tap(ModelFormat.TFLITE))
         val outside = Contract.parse(valid.getValue("float32 outside, stretched").write())
-        assertEquals(Crop.STRETCH, outside.preprocessing.crop)
+        assertEquals(Crop.STRETCH, outside.preprocessing?.crop)
         assertTrue(outside.resizeHolds())
         val float = Contract.parse(valid.getValue("a float model").write())
         assertNull(float.tolerance)
         assertNull(float.input.grid)
+    }
+
+    @Test
+    fun otherInputsAndTasksAreRead() {
+        val grey = Contract.parse(valid.getValue("grey, not square, one sigmoid").write())
+        assertEquals(
+            Preprocessing(64, 96, Crop.CENTER, 0.0, 1.0, Colour.GREY),
+            grey.preprocessing,
+        )
+        assertTrue(grey.resizeHolds())
+        assertEquals(Task.BINARY, grey.task)
+        assertEquals(2 to 1, grey.classes to grey.outputs)
+        val several = Contract.parse(valid.getValue("several sigmoids").write())
+        assertEquals(Task.MULTI_LABEL, several.task)
+        val values = Contract.parse(valid.getValue("numbers of values").write())
+        assertEquals(Task.REGRESSION, values.task)
+        assertNull(values.preprocessing)
+        assertTrue(values.resizeHolds())
+        val input = Preprocessor(values).input(Pixels(640, 1, ByteArray(640) { it.toByte() }, 1))
+        // The codes -128, -127 and -7, on a grid of scale 1/32 and zero point -7.
+        assertEquals(-121f / 32, input.getFloat(0))
+        assertEquals(-120f / 32, input.getFloat(4))
+        assertEquals(0f, input.getFloat(4 * 121))
     }
 
     @Test

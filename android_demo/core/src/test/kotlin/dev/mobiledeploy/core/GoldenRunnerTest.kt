@@ -119,7 +119,7 @@ class GoldenRunnerTest {
     @Test
     fun anotherResizeIsFound() {
         val case = Fakes.case("all equal")
-        val text = case.contractText.replace(case.contract.resizeCheck, "0".repeat(64))
+        val text = case.contractText.replace(case.contract.resizeCheck!!, "0".repeat(64))
         val bundle = case.bundle(mapOf("contract.json" to text.toByteArray()))
         val verdict = GoldenRunner(bundle).run(listOf(FakeFactory(case)), 1, device)
         assertFalse(verdict.resizeHolds)

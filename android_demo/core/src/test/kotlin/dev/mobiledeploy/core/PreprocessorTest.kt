@@ -19,7 +19,8 @@ class PreprocessorTest {
         mean: Double = 128.0,
         std: Double = 128.0,
     ): Preprocessor {
-        val preprocessing = Preprocessing(size, Crop.values().first { it.label == crop }, mean, std)
+        val preprocessing =
+            Preprocessing(size, size, Crop.values().first { it.label == crop }, mean, std)
         val input = Tensor(type, listOf(1, size, size, 3), null)
         return Preprocessor(Fakes.contract().copy(preprocessing = preprocessing, input = input))
     }
@@ -63,6 +64,24 @@ class PreprocessorTest {
             val what = "$height x $width, ${case["crop"].text}, EXIF ${case["exif"].int}"
             assertEquals(what, case["first"].ints, List(3) { pixels[it] })
             assertEquals(what, case["sha256"].text, pixels.sha256())
+        }
+    }
+
+    @Test
+    fun greyAndOblongInputsAreMadeAsPythonDoes() {
+        for (case in shared["other_shapes"].items) {
+            val (height, width) = case["source"].ints
+            val colour = Colour.values().first { it.label == case["colour"].text }
+            val crop = Crop.values().first { it.label == case["crop"].text }
+            val (rows, columns) = listOf(case["image_size"].int, case["image_width"].int)
+            val preprocessing = Preprocessing(rows, columns, crop, 128.0, 128.0, colour)
+            val shape = listOf(1, rows, columns, colour.channels)
+            val input = Tensor(ElementType.INT8, shape, null)
+            val contract = Fakes.contract().copy(preprocessing = preprocessing, input = input)
+            val pixels =
+                Preprocessor(contract)
+                    .pixels(TestCard(width, height), Orientation.ofExif(case["exif"].int))
+            assertEquals(case.write(), case["sha256"].text, pixels.sha256())
         }
     }
 

@@ -1,0 +1,147 @@
+"""`mobiledeploy convert`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mobiledeploy.cli import _options, _output
+from mobiledeploy.spec.config import IOS
+
+if TYPE_CHECKING:
+    from mobiledeploy.pipeline.convert import ConvertedOperator, ConvertReport
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An int8 .tflite, or a quantised .onnx (QDQ or QOperator)"
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="What to write: a name in .tflite or .onnx"
+        ),
+    ],
+    io: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(IOS)}]",
+            help="Type of the new file's input and output. Default: that of FILE's input",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
+    ] = None,
+    allow_inexact: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inexact",
+            help="Write also what the other format cannot express exactly, and say how far it is "
+            "off",
+        ),
+    ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
+    ] = None,
+    json: _options.Json = False,
+    quiet: _options.Quiet = False,
+) -> None:
+    """Convert an int8 file to the other format, exactly.
+
+    Weights, zero points and scales are kept, and both files are compared at the logits. Exit
+    status 4: the new format cannot express an operator exactly. 5: the files differ.
+    """
+    import os
+    from typing import cast
+
+    from mobiledeploy.base import codec, fork_server
+    from mobiledeploy.base.errors import RequestError
+
+    if io is not None and io not in IOS:
+        raise RequestError(
+            f"expected a type of {', '.join(IOS)}; received {io}", hint="choose with `--io`"
+        )
+    fork_server.prepare()
+    from mobiledeploy.pipeline import convert as converting
+
+    with _output.progress(quiet=quiet) as progress:
+        report = converting.convert(
+            file,
+            out,
+            io=cast("Any", io),
+            allow_inexact=allow_inexact,
+            data=data,
+            samples=samples,
+            threads=threads or os.cpu_count() or 1,
+            progress=progress,
+        )
+    if json:
+        _output.emit(codec.to_json(report).decode().rstrip())
+    else:
+        _output.emit(_summary(report))
+    converting.require(report, allow_inexact=allow_inexact)
+
+
+def _summary(report: "ConvertReport") -> str:
+    lines = [_verdict(report)]
+    lines += [f"  {line}" for failure in report.failures for line in _output.lines_of(failure)]
+    if report.operators:
+        rows = [("operator", "", "layer", "became", "because")]
+        rows += [_row(each) for each in report.operators]
+        lines += ["", *_output.columns(rows, right=(0,))]
+    return "\n".join(lines)
+
+
+def _verdict(report: "ConvertReport") -> str:
+    files = f"{report.source.name} -> {report.target.name}"
+    said = f"logits equal on {report.equal_images} of {report.images} inputs"
+    if report.exact:
+        return f"{files}: exact; {said}"
+    return (
+        f"{files}: not exact; {said}, at most {report.max_logits_lsb:g} LSB apart, the same class "
+        f"on {report.same_top1}"
+    )
+
+
+_BECAME = {
+    "operator": "itself",
+    "table": "a table of all codes",
+    "clamp": "itself and a clamp",
+    "scores": "itself, on TFLite's grid",
+    "integers": "a sum in integers",
+    "moved scales": "itself, by moved scales",
+    "shifted weights": "itself, weights shifted",
+    "copied channels": "itself, over copies of its input",
+    "convolution": "a depthwise convolution",
+    "quantised bias": "itself, its bias quantised",
+    "inexact": "itself, not exact",
+}
+
+
+def _row(operator: "ConvertedOperator") -> tuple[str, str, str, str, str]:
+    reasons = []
+    if operator.differing:
+        reasons.append(f"{operator.differing:,} of {operator.cases:,} inputs would differ")
+    if operator.by_cpu:
+        reasons.append(f"{operator.by_cpu:,} depend on the CPU in the source")
+    if operator.in_floats:
+        reasons.append("the source's runtime computes it in float32")
+    return (
+        str(operator.index),
+        operator.operator,
+        operator.layer,
+        _BECAME[operator.form],
+        "; ".join(reasons),
+    )

@@ -1,0 +1,772 @@
+"""Convert a finished int8 file to the other format, so that no code of its outputs changes.
+
+    read -> integer graph -> certify -> write -> verify
+
+A file of integers has nothing to calibrate: its weights, zero points and scales are kept. What the
+other format's kernels round otherwise is written in another form that gives the same codes: an
+addition in integers, a table of all codes. What has no such form is refused, all of it at once.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from mobiledeploy import reading
+from mobiledeploy._version import __version__
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.compare.difference import Difference
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model import Format, Operator
+from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.graph import IntegerGraph, head_of
+from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
+from mobiledeploy.ops import table
+from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.divided_input import is_divided
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.pipeline.float_biases import with_integer_biases
+from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.runtimes import ort
+from mobiledeploy.runtimes import table as runtimes
+from mobiledeploy.runtimes.child import Children
+from mobiledeploy.spec.config import Io
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import pair
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import open_file
+from mobiledeploy.verify.proof.certificate import reasons_in_file
+from mobiledeploy.verify.report import VerifyReport
+
+VERSION: Final = 1
+FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
+"""Formats by the endings of file names."""
+
+Form: TypeAlias = Literal[
+    "operator", "table", "clamp", "scores", "convolution", "inexact",
+    "integers", "moved scales", "shifted weights", "copied channels", "quantised bias",
+]  # fmt: skip
+"""What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
+codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
+grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
+integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
+off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
+several copies of its input, since its weights have nine bits. `quantised bias`: one with the
+integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
+other codes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedFile:
+    """A file that was read or written.
+
+    Attributes:
+        name: As the user named it.
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
+    """
+
+    name: str
+    format: str
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedOperator:
+    """An operator of the source that became another form, or another function on other CPUs.
+
+    Attributes:
+        index: Its number among the source's operators, from 0.
+        operator: Its name in the source's format, such as `ADD`.
+        layer: Name of the tensor that it writes.
+        form: What it became.
+        cases: How many of its inputs were tried: codes, pairs or sums; 0 if none had to be.
+        differing: How many of them the usual form would give other codes for.
+        lsb: By how much at most.
+        by_cpu: How many of them the source's own runtime gives other codes for on other CPUs.
+        in_floats: Whether the source's own runtime computes it in float32, although the file
+            describes integers: its codes may then miss these by one, on some inputs.
+    """
+
+    index: int
+    operator: str
+    layer: str
+    form: Form
+    cases: int = 0
+    differing: int = 0
+    lsb: int = 0
+    by_cpu: int = 0
+    in_floats: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertReport:
+    """The result of a conversion.
+
+    Attributes:
+        version: Version of this document.
+        source: The file that was read.
+        target: The file that was written.
+        io: Type of the target's input and output.
+        exact: Whether the logits of both files are equal for every input, as far as is known:
+            every operator gives the same codes, and all images gave equal logits.
+        images: Images on which both files ran.
+        equal_images: Images on which all logits are equal.
+        max_logits_lsb: Largest difference of a logit, in steps of the source's grid.
+        same_top1: Images on which the highest logit is the same class.
+        operators: Operators of the source that are no plain operators in the target, or whose
+            function depends on the CPU.
+        failures: Why it is not exact, a sentence each.
+        verification: The comparison of both files.
+    """
+
+    version: int
+    source: ConvertedFile
+    target: ConvertedFile
+    io: Io
+    exact: bool
+    images: int
+    equal_images: int
+    max_logits_lsb: float
+    same_top1: int
+    operators: tuple[ConvertedOperator, ...]
+    failures: tuple[str, ...]
+    verification: VerifyReport
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Converted:
+    """A file in the other format, not compared yet.
+
+    Attributes:
+        data: Its bytes.
+        io: Type of its input and output.
+        operators: See `ConvertReport`.
+        excused: Numbers of the source's layers that are other layers in the target, or other
+            functions on other CPUs.
+        added: Names of the target's layers that are none of the source.
+    """
+
+    data: bytes
+    io: Io
+    operators: tuple[ConvertedOperator, ...]
+    excused: frozenset[int]
+    added: frozenset[str]
+
+
+def convert(
+    source: files.Name,
+    target: files.Name,
+    *,
+    io: Io | None = None,
+    allow_inexact: bool = False,
+    data: str | None = None,
+    samples: int | None = None,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> ConvertReport:
+    """Convert an int8 file, write it if it is exact, and compare the two files.
+
+    Args:
+        source: An int8 or uint8 `.tflite`, or a QDQ or QOperator `.onnx`.
+        target: The file to write, whose name ends in `.tflite` or `.onnx`.
+        io: Type of the target's input and output; None for that of the source's input.
+        allow_inexact: Whether to write also what is not exact.
+        data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
+        samples: How many images to compare on; None for all photos, or the default.
+        threads: Images that run at a time.
+        progress: Called with what is being done.
+
+    Returns:
+        The report. The target is written if it is exact, or if that need not be.
+
+    Raises:
+        RequestError: There is no such file, or the target's name has another ending.
+        ConversionError: The source is no int8 network, or has operators that the target's format
+            cannot express exactly; the message names all of them.
+        CorruptFileError: The source is damaged.
+        ParityError: The source takes no images, or its outputs do not vary.
+        StorageError: The target cannot be written.
+    """
+    path, out = files.user_path(source), files.user_path(target)
+    wanted = _wanted(path, out)
+    if out.parent.is_dir():
+        files.check_writable(out.parent)
+    progress(Event("convert", "reading the file"))
+    file = model_file.read(path)
+    converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
+    options = Options(threads=threads)
+    converted = _with_floats(file, converted)
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / out.name
+        beside.write_bytes(converted.data)
+        verification = pair.verify(
+            path, beside, data=data, samples=samples, options=options, progress=progress
+        )
+        written = model_file.read(beside)
+    report = _report(file, written, converted, verification)
+    if report.exact or allow_inexact:
+        files.write_atomic(out, converted.data)
+    return report
+
+
+def _with_floats(file: ModelFile, converted: Converted) -> Converted:
+    """Return a conversion that names the operators that the source's runtime computes in floats.
+
+    Raises:
+        CorruptFileError: The runtime refuses the source.
+        RuntimeDiedError: It crashes on it.
+    """
+    if file.format != "onnx":
+        return converted
+    with Children(runtimes.running(file.format)) as children:
+        opened = open_file(file, children)
+        layers = opened.reading
+        reasons = reasons_in_file(opened, layers.layers)
+    operators = list(converted.operators)
+    for place in (place for place, why in enumerate(reasons) if why):
+        index, operator, name = _operator_of(file, layers, place)
+        known = [each for each in operators if each.index == index]
+        if known:
+            changed = dataclasses.replace(known[0], in_floats=True)
+            operators[operators.index(known[0])] = changed
+        else:
+            operators.append(
+                ConvertedOperator(
+                    index=index, operator=operator, layer=name, form="operator", in_floats=True
+                )
+            )
+    operators.sort(key=lambda each: each.index)
+    return dataclasses.replace(converted, operators=tuple(operators))
+
+
+def require(report: ConvertReport, *, allow_inexact: bool) -> None:
+    """Check that a conversion is exact, if it has to be.
+
+    Raises:
+        ParityError: It is not: nothing was written.
+    """
+    if not report.exact and not allow_inexact:
+        floats = any(operator.in_floats for operator in report.operators)
+        raise ParityError(
+            f"{report.target.name} was not written: {report.failures[0]}",
+            hint=_QUANTISE_AGAIN if floats else _WRITE_ANYWAY,
+        )
+
+
+_WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
+_QUANTISE_AGAIN: Final = (
+    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or "
+    "take `--allow-inexact`: it writes the file, and says how far it is off"
+)
+
+
+def _wanted(path: Path, out: Path) -> Format:
+    """Return the format to write.
+
+    Raises:
+        RequestError: There is none of that ending, or the source would be replaced.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise RequestError(
+            f"expected a name that ends in {' or '.join(FORMATS)}, received {out.name}",
+            hint="the ending decides what is written",
+        )
+    if out.exists() and path.exists() and out.samefile(path):
+        raise RequestError(
+            f"{files.printable(out.name)} is the file that is converted",
+            hint="name another file with `--out`",
+        )
+    if out.is_dir():
+        raise RequestError(
+            f"expected a file, received the folder {files.printable(out)}",
+            hint="name the file to write with `--out`",
+        )
+    return FORMATS[out.suffix.lower()]
+
+
+def to_format(
+    file: ModelFile, wanted: Format, *, io: Io | None = None, allow_inexact: bool = False
+) -> Converted:
+    """Return a file in a format, without running it.
+
+    Args:
+        file: The file.
+        wanted: The format.
+        io: See `convert`.
+        allow_inexact: See `convert`.
+
+    Raises:
+        ConversionError: See `convert`.
+        CorruptFileError: The file is damaged.
+    """
+    whole, biased = with_integer_biases(file)
+    layers = _read(whole)
+    made = _graph(whole, layers, inexact=allow_inexact)
+    graph, places = made.graph, made.places
+    if graph is None:
+        raise _refusal(file, layers, wanted, made.obstacles)
+    certificates: dict[str, Certificate] = {}
+    by_cpu: dict[str, int] = {}
+    if wanted == "onnx":
+        certificates, by_cpu, failed = _certificates(graph, inexact=allow_inexact)
+        if failed and not allow_inexact:
+            found = [
+                Obstacle(layer=places.get(name, INPUT), reason=said, inexact=True)
+                for name, said in failed
+            ]
+            raise _refusal(file, layers, wanted, found)
+    kind = _io(layers) if io is None else io
+    head = head_of(graph)
+    copies: dict[str, int] = {}
+    if wanted == "onnx":
+        data = onnx.write(graph, certificates, io=kind, head=head, divided=_divides(file))
+    else:
+        symmetric = symmetric_kernels(graph)
+        graph, copies = symmetric.graph, symmetric.copies
+        data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
+    operators = (
+        *(_of_form(file, layers, form) for form in made.forms),
+        *_of_certificates(file, layers, places, certificates.values(), by_cpu),
+        *_of_kernels(file, layers, places, copies),
+        *_of_biases(file, layers, biased),
+    )
+    excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
+    excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    excused |= {places[name] for name in by_cpu if name in places}
+    excused |= {
+        places[each.name]
+        for each in certificates.values()
+        if each.differing_after and each.name in places
+    }
+    excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
+    excused |= {place for place, _ in _with_writers(file, layers, biased)}
+    # Whatever the scale of biases is that are all 0.
+    excused |= {
+        place
+        for place, layer in enumerate(layers.layers)
+        if layer.weights is not None and not layer.weights.bias.any()
+    }
+    return Converted(
+        data=data,
+        io=kind,
+        operators=tuple(sorted(operators, key=lambda each: each.index)),
+        excused=frozenset(excused),
+        added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
+    )
+
+
+def _with_writers(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[tuple[int, int]]:
+    """Yield each layer that a node with one of some outputs computes, and the node's number.
+
+    Args:
+        file: An `.onnx`.
+        layers: Its layers.
+        outputs: Names of tensors that nodes write.
+    """
+    parsed = file.parsed
+    for place in range(len(layers.layers)) if outputs else ():
+        number, _, _ = _operator_of(file, layers, place)
+        written = parsed.operators[number].output(0) if number >= 0 else -1
+        if written >= 0 and parsed.tensors[written].name in outputs:
+            yield place, number
+
+
+def _of_biases(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators whose float biases ONNX Runtime quantises."""
+    for place, number in _with_writers(file, layers, outputs):
+        layer = layers.layers[place]
+        yield ConvertedOperator(
+            index=number, operator=layer.op, layer=layer.name, form="quantised bias"
+        )
+
+
+def _read(file: ModelFile) -> Reading:
+    """Return the layers of a file.
+
+    Raises:
+        ConversionError: Its activations are no 8-bit integers.
+    """
+    if file.format == "tflite":
+        layers = reading.read_tflite(file.tflite)
+    else:
+        layers = reading.read_onnx(file.onnx)
+    kind = reading.arithmetic(layers)
+    if kind != "codes":
+        raise ConversionError(
+            f"{file.name} computes with {'floats' if kind == 'floats' else 'wider integers'}, not "
+            "with 8-bit integers",
+            hint="`mobiledeploy quantize` makes int8 files of a float network",
+        )
+    return layers
+
+
+def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
+    if file.format == "tflite":
+        try:
+            graph = tflite_reader.read(file.tflite)
+        except ConversionError:
+            pass  # the reading takes more, and says all that it does not take
+        else:
+            places = {layer.name: index for index, layer in enumerate(layers.layers)}
+            return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
+    made = graph_of(layers, inexact=inexact, measured=_measured(file, layers))
+    others = tuple(_of_other_kernels(file, layers))
+    if not others:
+        return made
+    return dataclasses.replace(made, graph=None, obstacles=(*made.obstacles, *others))
+
+
+_EACH_CODE: Final = frozenset(
+    {
+        "Abs", "Celu", "Ceil", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Log", "Mish", "Neg",
+        "Reciprocal", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
+        "ThresholdedRelu",
+    }
+)  # fmt: skip
+"""ONNX operators of one input that compute each element alone."""
+
+
+def _measured(file: ModelFile, layers: Reading) -> dict[int, Int8]:
+    """Return what ONNX Runtime gives for all codes of operators that integer graphs do not have.
+
+    By the index of the layer. Only a file of our own is run: the node between a pair.
+    """
+    tables = dict[int, Int8]()
+    for index, layer in enumerate(layers.layers):
+        if layer.kind != "unknown" or layer.op not in _EACH_CODE or len(layer.reads) != 1:
+            continue
+        (read,), out = layer.reads, layer.output
+        grids = (read.scale, read.zero_point, out.scale, out.zero_point)
+        number, _, _ = _operator_of(file, layers, index)
+        if file.format != "onnx" or layer.faults or None in grids or number < 0:
+            continue
+        tables[index] = _all_results(file.parsed.operators[number], layer)
+    return tables
+
+
+def _all_results(node: Operator, layer: StoredLayer) -> Int8:
+    """Return the int8 codes that a node gives for all codes, ascending."""
+    model = OnnxWriter(names=("codes", "results"))
+    (read,), out = layer.reads, layer.output
+    scale, zero = read.scale, read.zero_point
+    if scale is None or zero is None or out.scale is None or out.zero_point is None:
+        raise ConversionError(f"`{layer.name}`: expected a scale")
+    real = model.dequantise("codes", scale, np.uint8(zero + OFFSET))
+    computed = model.node(node.kind, [real], **node.attributes)
+    model.quantise(computed, out.scale, np.uint8(out.zero_point + OFFSET), "results")
+    codes = np.arange(2 * OFFSET, dtype=np.uint8)
+    data = model.finish(
+        "all codes",
+        inputs=[("codes", codes.dtype, codes.shape)],
+        outputs=[("results", codes.dtype, codes.shape)],
+        producer_version=__version__,
+        metadata={},
+    )
+    (results,) = ort.load(data, optimised=True).run(codes[np.newaxis])
+    shifted: Int8 = (results[0].astype(np.int16) - OFFSET).astype(np.int8)
+    return shifted
+
+
+def _of_other_kernels(file: ModelFile, layers: Reading) -> Iterator[Obstacle]:
+    """Yield the layers of a `.tflite` that XNNPACK leaves to a kernel that rounds otherwise."""
+    if file.format != "tflite":
+        return
+    axes = {tensor.unique_name: tensor.axis for tensor in file.tflite.tensors if tensor.grid}
+    types = {tensor.unique_name: tensor.dtype for tensor in file.tflite.tensors}
+    for index, layer in enumerate(layers.layers):
+        name = "" if layer.weights is None else layer.weights.name
+        if types.get(name) == "uint8" and axes.get(name):
+            said = "XNNPACK takes uint8 weights of quantised dimension 0 only"
+            yield Obstacle(layer=index, reason=f"{said}, received {axes[name]}")
+
+
+def _certificates(
+    graph: IntegerGraph, *, inexact: bool
+) -> tuple[dict[str, Certificate], dict[str, int], list[tuple[str, str]]]:
+    """Return certificates by name, what depends on the CPU, and why there are no others.
+
+    What depends on the CPU is how many cases of a node LiteRT computes otherwise on arm64. The
+    certificate is then that of x86.
+    """
+    certificates, by_cpu, failed, tensors = {}, dict[str, int](), [], graph.tensors()
+    for node in graph.nodes:
+        operator: object = table.of_node(node)
+        if not isinstance(operator, Certified):
+            continue
+        name, inputs = node.output.name, [tensors[read] for read in node.inputs]
+        try:
+            certificates[name] = operator.certify(node, inputs)
+        except ConversionError as error:
+            certificate = Certificate(
+                name=name,
+                scales=tuple(each.scale for each in inputs),
+                cases=0,
+                differing_before=0,
+                differing_after=0,
+            )
+            elsewhere = _only_elsewhere(operator, node, inputs)
+            if elsewhere:
+                certificates[name], by_cpu[name] = certificate, elsewhere
+                continue
+            failed.append((name, str(error)))
+            if inexact:
+                certificates[name] = dataclasses.replace(certificate, differing_after=1)
+    return certificates, by_cpu, failed
+
+
+def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> int:
+    """Return for how many cases only LiteRT's kernel for arm64 gives another code; 0 if others do.
+
+    Args:
+        operator: The node's.
+        node: A node without a certificate.
+        inputs: What it reads.
+    """
+    module = table.of_node(node)
+    form = next(iter(module.TFLITE), "")
+    if [*operator.litert_limits(node, inputs, form)]:
+        return 0
+    try:
+        cases = operator.all_cases(node, inputs)
+        x86, *others = operator.litert_cases(node, inputs, cases, form)
+    except ConversionError:
+        return 0
+    kernels = len(others) + 1 == len(module.LITERT_KERNELS)
+    ours = operator.ort_cases(node, inputs, cases)
+    if not kernels or any((each != x86).any() for each in ours):
+        return 0
+    return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
+
+
+def _io(layers: Reading) -> Io:
+    """Return the type of a file's input.
+
+    Raises:
+        ConversionError: It is no type that a file can have here.
+    """
+    kinds: tuple[Io, ...] = get_args(Io)
+    for kind in kinds:
+        if layers.input.dtype == kind:
+            return kind
+    raise ConversionError(
+        f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
+    )
+
+
+def _divides(file: ModelFile) -> bool:
+    """Whether a file quantises a float32 input by a division, as QuantizeLinear does."""
+    if file.format == "tflite":
+        return is_divided(file.tflite)
+    parsed, source = file.parsed, file.parsed.inputs[0]
+    for operator in parsed.operators:
+        if operator.input(0) != source:
+            continue
+        if operator.kind not in _MOVES:
+            return operator.kind == "QuantizeLinear"
+        source = operator.output(0)
+    return False
+
+
+_MOVES: Final = frozenset({"Identity", "Reshape", "Transpose"})
+"""ONNX operators that may come before an input is quantised."""
+
+
+def _of_form(file: ModelFile, layers: Reading, form: OtherForm) -> ConvertedOperator:
+    index, operator, name = _operator_of(file, layers, form.layer)
+    return ConvertedOperator(
+        index=index,
+        operator=operator,
+        layer=name,
+        form=form.form,
+        cases=form.cases,
+        differing=form.differing,
+        lsb=form.lsb,
+        by_cpu=form.by_cpu,
+    )
+
+
+def _of_certificates(
+    file: ModelFile,
+    layers: Reading,
+    places: Mapping[str, int],
+    certificates: Iterable[Certificate],
+    by_cpu: Mapping[str, int],
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators that the `.onnx` has in another form than the usual one."""
+    for certificate in certificates:
+        form: Form | None = None
+        if certificate.differing_after:
+            form = "inexact"
+        elif certificate.integers:
+            form = "integers"
+        elif certificate.table:
+            form = "table"
+        elif certificate.nudged:
+            form = "moved scales"
+        elif certificate.name in by_cpu:
+            form = "operator"
+        if form is None:
+            continue
+        index, operator, name = _operator_of(file, layers, places.get(certificate.name, INPUT))
+        yield ConvertedOperator(
+            index=index,
+            operator=operator,
+            layer=name or certificate.name,
+            form=form,
+            cases=certificate.cases,
+            differing=certificate.differing_before,
+            by_cpu=by_cpu.get(certificate.name, 0),
+        )
+
+
+def _of_kernels(
+    file: ModelFile, layers: Reading, places: Mapping[str, int], copies: Mapping[str, int]
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators whose weights had a zero point."""
+    for name, count in copies.items():
+        index, operator, layer = _operator_of(file, layers, places.get(name, INPUT))
+        yield ConvertedOperator(
+            index=index,
+            operator=operator,
+            layer=layer,
+            form="copied channels" if count > 1 else "shifted weights",
+        )
+
+
+_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "scores"})
+"""Forms that stand for a layer in other layers than the source's, or on another grid."""
+_MOST_BACK: Final = 6
+"""Most nodes between one that writes a layer's codes and the one that computes it."""
+
+
+def _operator_of(file: ModelFile, layers: Reading, place: int) -> tuple[int, str, str]:
+    """Return an operator's number in the file, its kind, and the name of what it writes.
+
+    Args:
+        file: The file.
+        layers: Its layers.
+        place: Index of a layer; `INPUT` for the file's input, whose number is -1.
+    """
+    if place == INPUT:
+        return -1, "", layers.input.name
+    layer, parsed = layers.layers[place], file.parsed
+    writers = {
+        index: number for number, each in enumerate(parsed.operators) for index in each.outputs
+    }
+    names = {
+        getattr(tensor, "unique_name", tensor.name): index
+        for index, tensor in enumerate(parsed.tensors)
+    }
+    number = first = writers.get(names.get(layer.name, -1), -1)
+    for _ in range(_MOST_BACK):
+        if number < 0 or parsed.operators[number].kind == layer.op:
+            break
+        number = writers.get(parsed.operators[number].input(0), -1)
+    return (first if number < 0 else number), layer.op, layer.name
+
+
+def _refusal(
+    file: ModelFile, layers: Reading, wanted: Format, obstacles: Sequence[Obstacle]
+) -> ConversionError:
+    lines = []
+    for obstacle in obstacles:
+        index, operator, name = _operator_of(file, layers, obstacle.layer)
+        where = f"operator {index}, {operator} `{name}`" if index >= 0 else f"input `{name}`"
+        lines.append(f"{where}: {obstacle.reason}")
+    count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
+    loose = bool(obstacles) and all(obstacle.inexact for obstacle in obstacles)
+    return ConversionError(
+        f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
+        + "\n".join(files.printable(line) for line in lines),
+        hint=_WRITE_ANYWAY
+        if loose
+        else "only networks of the operators in docs/convert.md can be converted",
+    )
+
+
+def _report(
+    file: ModelFile, written: ModelFile, converted: Converted, verification: VerifyReport
+) -> ConvertReport:
+    comparisons = verification.comparisons
+    images = sum(each.images for each in comparisons)
+    equal = sum(each.exact_logits for each in comparisons)
+    failures = [
+        f"operator {each.index}, {each.operator} `{each.layer}`, gives other codes"
+        for each in converted.operators
+        if each.form == "inexact"
+    ]
+    if not images:
+        failures.append("no image was compared")
+    if equal < images:
+        failures.append(
+            f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
+        )
+    structure = verification.structure
+    failures.extend(
+        f"`{difference.layer or difference.other}`: {difference.detail}"
+        for difference in (() if structure is None else structure.differences)
+        if _harmful(difference, converted)
+    )
+    return ConvertReport(
+        version=VERSION,
+        source=_described(file),
+        target=_described(written),
+        io=converted.io,
+        exact=not failures,
+        images=images,
+        equal_images=equal,
+        max_logits_lsb=max((each.max_logits_lsb for each in comparisons), default=0.0),
+        same_top1=sum(each.same_top1 for each in comparisons),
+        operators=converted.operators,
+        failures=tuple(failures),
+        verification=verification,
+    )
+
+
+def _why(converted: Converted) -> str:
+    """Return why logits differ, where that is known, as the end of a sentence."""
+    floats = [each for each in converted.operators if each.in_floats]
+    if not floats:
+        return ""
+    first = floats[0]
+    return (
+        f": {len(floats)} operators of the source are computed in float32 there, the first "
+        f"number {first.index}, {first.operator} `{first.layer}`"
+    )
+
+
+_NOT_DECIDED: Final = "not comparable"
+_EXTRA: Final = "extra layer"
+
+
+def _harmful(difference: Difference, converted: Converted) -> bool:
+    """Whether two layers are known to be different functions on this machine, too."""
+    return not (
+        difference.equivalent
+        or difference.field == _NOT_DECIDED
+        or difference.position in converted.excused
+        or (difference.field == _EXTRA and difference.other in converted.added)
+    )
+
+
+def _described(file: ModelFile) -> ConvertedFile:
+    return ConvertedFile(name=file.name, format=file.format, size=file.size, sha256=file.sha256)

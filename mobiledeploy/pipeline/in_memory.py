@@ -1,0 +1,232 @@
+"""Quantise a model that Python holds, on images that it holds.
+
+It is the Python form of the command, for a notebook: a Keras model goes through a file in a
+temporary folder, and is read from it as any other file.
+"""
+
+import dataclasses
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.data import sources
+from mobiledeploy.data.dataset import Dataset, Pixels
+from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.pipeline import build
+from mobiledeploy.pipeline import input_range as ranges
+from mobiledeploy.pipeline import quantize as from_file
+from mobiledeploy.spec.channel_scaling import RANGES, ChannelScaling, named
+from mobiledeploy.spec.config import Crop, Io
+from mobiledeploy.spec.contract import MODELS
+from mobiledeploy.spec.results import BuildReport
+
+Images: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.floating[Any]]
+_FAMILIES: Final = ("keras", "tf_keras", "tensorflow")
+"""Packages that define Keras models."""
+
+
+class KerasModel(Protocol):
+    """A Keras model of any backend, as far as it is used here."""
+
+    name: str
+
+    def save(self, filepath: str) -> object:
+        """Write the model to a file."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """A quantised model.
+
+    Attributes:
+        tflite: The bytes of `model.tflite`.
+        onnx: The bytes of `model.onnx`, the same function.
+        report: What was measured, with the proof's verdict.
+    """
+
+    tflite: bytes = dataclasses.field(repr=False)
+    onnx: bytes = dataclasses.field(repr=False)
+    report: BuildReport
+
+
+def quantize(
+    model: files.Name | KerasModel,
+    images: files.Name | Images,
+    *,
+    out: files.Name | None = None,
+    input_range: str | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    labels: Sequence[str] = (),
+    crop: Crop = "center",
+    io: Io = "int8",
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Quantised:
+    """Quantise a float model to int8, and prove its two files equal; TensorFlow is not needed.
+
+    Args:
+        model: A Keras model in memory, of any backend, or a `.keras`, `.h5`, float `.onnx` or
+            float `.tflite`.
+        images: Images that decide the ranges, and on which the files are compared: uint8 pixels of
+            shape (images, height, width, 3), cropped and resized as photos are; or floats of the
+            shape of the network's own input, whose values are taken to the nearest pixel level;
+            or a folder of photos with one sub-folder a class, `digits`, or `random`.
+        out: Build folder, for `verify_build` and `bundle`; None to write none.
+        input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1` or `0..255`, if the
+            model does not say it by its layers.
+        mean: Mean of the pixels, 0 to 255, one or one a channel, in place of `input_range`.
+        std: Standard deviation of the pixels, likewise.
+        labels: Names of the classes, in the order of the outputs.
+        crop: How a photo becomes square: `center` or `stretch`.
+        io: Type of the files' input and output: `int8`, `uint8` or `float32`.
+        threads: Images that run at a time; None for one a core.
+        progress: Called with what is being done.
+
+    Raises:
+        ParityError: The two files are not the same function; `out` then holds no finished build.
+        RequestError: Nothing says how pixels become the input, or the images do not fit.
+        ConversionError: A layer is not supported, or Keras cannot save the model.
+        MobileDeployError: See `pipeline.quantize`.
+    """
+    scaling = _scaling(input_range, mean, std)
+    with tempfile.TemporaryDirectory(prefix="mobiledeploy-") as folder:
+        path = (
+            files.user_path(model)
+            if isinstance(model, str | os.PathLike)
+            else _saved(model, Path(folder))
+        )
+        root = Path(folder) / "build" if out is None else files.user_path(out)
+        report = from_file.quantize(
+            path,
+            root,
+            data=_data(images, path, scaling),
+            scaling=scaling,
+            labels=tuple(labels),
+            crop=crop,
+            io=io,
+            threads=threads or os.cpu_count() or 1,
+            progress=progress,
+        )
+        build.require(report)
+        tflite, onnx = ((root / name).read_bytes() for name in MODELS)
+    return Quantised(tflite=tflite, onnx=onnx, report=report)
+
+
+def _scaling(
+    given: str | None, mean: Sequence[float], std: Sequence[float]
+) -> ChannelScaling | None:
+    """Return how pixels become the input; None if the caller does not say it.
+
+    Raises:
+        RequestError: There is no such range, or both are given.
+    """
+    if given is None:
+        return (
+            named(tuple(map(float, mean)), tuple(map(float, std)))
+            if len(mean) or len(std)
+            else None
+        )
+    if given not in RANGES or len(mean) or len(std):
+        raise RequestError(
+            f"expected an input range of {', '.join(RANGES)}, or `mean` and `std`; received "
+            f"{given}" + (" and a mean or std" if len(mean) or len(std) else ""),
+            hint='for example `input_range="0..1"`',
+        )
+    return RANGES[given]
+
+
+def _saved(model: KerasModel, folder: Path) -> Path:
+    """Write a Keras model to a file, by its own method.
+
+    Raises:
+        RequestError: It is no Keras model.
+        ConversionError: Keras cannot save it.
+    """
+    packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
+    package = next((name for name in packages if name in _FAMILIES), None)
+    if package is None:
+        raise RequestError(
+            f"expected a Keras model or the name of a file, received {type(model).__module__}."
+            f"{type(model).__qualname__}",
+            hint="export a PyTorch model with `torch.onnx.export`, and name the .onnx",
+        )
+    # Keras 3 writes a configuration and weights; only HDF5 has both in older versions.
+    version = getattr(sys.modules.get(package), "__version__", "")
+    suffix = ".keras" if package == "keras" and not version.startswith("2.") else ".h5"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", str(getattr(model, "name", "")))[:64].strip(".")
+    path = folder / f"{name or 'model'}{suffix}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that HDF5 is old, and that nothing was compiled
+            model.save(str(path))
+    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        raise ConversionError(
+            f"Keras cannot save the model `{name}`: {error}",
+            hint="build it of Keras layers with the functional or sequential API",
+        ) from error
+    return path
+
+
+def _data(
+    images: files.Name | Images, path: Path, scaling: ChannelScaling | None
+) -> files.Name | Dataset:
+    """Return images as the pipeline takes them.
+
+    Raises:
+        RequestError: They do not fit the network.
+    """
+    if isinstance(images, str | os.PathLike):
+        return images
+    array: npt.NDArray[Any] = np.asarray(images)
+    if array.dtype.kind == "f":
+        array = _pixels(array, from_file.read_model(path), path.name, scaling)
+    return sources.from_array(array)
+
+
+def _pixels(
+    values: npt.NDArray[np.floating[Any]],
+    imported: Imported,
+    name: str,
+    given: ChannelScaling | None,
+) -> Pixels:
+    """Return values of a network's own input as the nearest pixels.
+
+    Raises:
+        RequestError: They have another shape or range than the input, or its range is not known.
+    """
+    scaling = given or imported.scaling
+    if scaling is None:
+        raise ranges.not_known(name)
+    if values.shape[1:] != imported.graph.input_shape:
+        raise RequestError(
+            f"expected images of the network's input, {imported.graph.input_shape}, received "
+            f"{values.shape[1:]}",
+            hint="give pixels as uint8 to have them cropped and resized; channels come last",
+        )
+    levels = values.astype(np.float64) * scaling.std + scaling.mean
+    least, most = float(levels.min(initial=0)), float(levels.max(initial=0))
+    if not (least >= -0.5 and most <= 255.5):
+        low, high = (
+            min((0 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
+            max((255 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
+        )
+        raise RequestError(
+            f"expected values of {low:.4g} to {high:.4g}, as pixels give with {scaling.name}; "
+            f"received {values.min():.4g} to {values.max():.4g}",
+            hint="give the network's own input, or pixels as uint8",
+        )
+    pixels: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return pixels

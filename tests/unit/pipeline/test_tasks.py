@@ -1,0 +1,56 @@
+"""What a network's outputs are, by its last operator or a user."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import small_floats
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.network.float_graph import FloatNode
+from mobiledeploy.pipeline import tasks
+
+
+@pytest.mark.parametrize(
+    ("outputs", "last", "task"),
+    [
+        (3, "softmax", "classification"),
+        (3, "", "classification"),
+        (3, "logistic", "multi-label"),
+        (1, "logistic", "binary"),
+        (1, "", "regression"),
+    ],
+)
+def test_the_last_operator_and_the_number_of_outputs_show_the_task(
+    outputs: int, last: str, task: str
+) -> None:
+    graph = small_floats.graph((16, 16, 3), outputs, last=last)
+    assert tasks.task_of(graph, outputs, None, "a.onnx") == task
+
+
+@pytest.mark.parametrize(
+    ("given", "outputs", "message"),
+    [
+        ("binary", 3, "expected one output for a binary task, but a.onnx has 3"),
+        ("classification", 1, "expected several outputs for a classification task"),
+        ("ranking", 3, "expected a task of classification, binary, multi-label, regression"),
+    ],
+)
+def test_a_task_that_does_not_fit_is_refused(given: Any, outputs: int, message: str) -> None:
+    graph = small_floats.graph((16, 16, 3), outputs)
+    with pytest.raises(RequestError, match=message):
+        tasks.task_of(graph, outputs, given, "a.onnx")
+
+
+def test_an_output_of_one_pixel_is_a_vector_and_one_of_several_is_refused() -> None:
+    graph = small_floats.graph((16, 16, 3), 3, last="softmax")
+    pixel = FloatNode(
+        name="pixel", op="reshape", inputs=("scores",), attributes={"shape": (1, 1, 3)}
+    )
+    image = dataclasses.replace(graph, nodes=(*graph.nodes, pixel), output="pixel")
+    vector = tasks.as_vector(image)
+    assert vector.shapes()[vector.output] == (3,)
+    assert tasks.last_operator(vector) == "softmax"
+    assert tasks.as_vector(graph) is graph
+    with pytest.raises(ConversionError, match=r"expected one vector as output, .* \(8, 8, 6\)"):
+        tasks.as_vector(dataclasses.replace(graph, output="relu"))
