@@ -29,7 +29,7 @@ LONGER = (
     "verify",
 )
 """Tests that train networks, run models from end to end or wait for other processes."""
-LONGER_MARKS = {"slow", "tensorflow", "android", "browser", "qemu"}
+LONGER_MARKS = {"slow", "tensorflow", "android", "browser", "qemu", "clients"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

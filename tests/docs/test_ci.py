@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = (ROOT / ".ci/run").read_text()
 WORKFLOW = (ROOT / ".github/workflows/ci.yml").read_text()
 CONTRIBUTING = (ROOT / ".github/CONTRIBUTING.md").read_text()
-PARTS = ["lint", "tests", "slow", "android", "qemu", "browser"]
+PARTS = ["lint", "tests", "slow", "android", "qemu", "browser", "clients"]
 
 
 def test_the_workflow_has_a_job_for_each_part_that_the_script_runs() -> None:
