@@ -92,7 +92,7 @@ def bundle(
             f"{app} is not an Android project: it holds no folder `app`"
             if app.is_dir()
             else f"there is no folder {app}",
-            hint="name the Android project with `--app DIR`: `android_demo` is one, in the sources",
+            hint="name an Android project with `--app DIR`, such as `android_demo` in the sources",
         )
     assets = app / ASSETS
     with storage_errors(assets):
