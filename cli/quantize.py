@@ -19,7 +19,7 @@ def quantize(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Photos that decide the ranges: a folder with one sub-folder a class, or "
+            help="Photos that decide the ranges: a folder, best with one sub-folder a class, or "
             f"`{DIGITS}`; for inputs that are no images, a .npy or .npz",
         ),
     ] = None,

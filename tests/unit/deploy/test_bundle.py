@@ -148,6 +148,8 @@ def test_a_folder_without_a_build_is_refused(tmp_path: Path, app: Path) -> None:
 
 def test_a_folder_that_is_not_an_android_project_is_refused(build: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not an Android project"):
+        bundle(build, tmp_path)
+    with pytest.raises(BundleError, match="there is no folder"):
         bundle(build, tmp_path / "elsewhere")
 
 
