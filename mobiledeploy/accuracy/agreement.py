@@ -1,0 +1,46 @@
+"""How closely the int8 network's logits follow the float network's."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from mobiledeploy.network.float_graph import FloatArray
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """An int8 network beside the float network, on the same images.
+
+    Attributes:
+        images: How many.
+        same: Of how many the likeliest class is the same.
+        sqnr: Power of the float logits' deviation from their mean over the classes, by that of the
+            error's, in decibels: what all logits have in common changes no answer. Infinite if the
+            logits are equal.
+    """
+
+    images: int
+    same: int
+    sqnr: float
+
+
+def compare(floats: FloatArray, quantised: FloatArray) -> Agreement:
+    """Compare logits, shape (images, outputs) each.
+
+    A single output is compared as it is, and agrees where its sign does.
+    """
+    floats, quantised = floats.astype(np.float64), quantised.astype(np.float64)
+    if floats.shape[1] == 1:
+        same = (floats > 0) == (quantised > 0)
+        signal, error = floats - floats.mean(), quantised - floats
+        same = same[:, 0]
+    else:
+        same = floats.argmax(axis=1) == quantised.argmax(axis=1)
+        signal = floats - floats.mean(axis=1, keepdims=True)
+        error = quantised - floats
+        error = error - error.mean(axis=1, keepdims=True)
+    noise = float((error**2).sum())
+    power = float((signal**2).sum())
+    sqnr = math.inf if noise == 0 else 10 * math.log10(power / noise) if power else -math.inf
+    return Agreement(images=len(floats), same=int(same.sum()), sqnr=sqnr)
