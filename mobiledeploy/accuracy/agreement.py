@@ -2,10 +2,10 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
-
-from mobiledeploy.network.float_graph import FloatArray
+import numpy.typing as npt
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,9 @@ class Agreement:
     sqnr: float
 
 
-def compare(floats: FloatArray, quantised: FloatArray) -> Agreement:
+def compare(
+    floats: npt.NDArray[np.floating[Any]], quantised: npt.NDArray[np.floating[Any]]
+) -> Agreement:
     """Compare logits, shape (images, outputs) each.
 
     A single output is compared as it is, and agrees where its sign does.

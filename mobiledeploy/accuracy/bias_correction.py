@@ -1,8 +1,9 @@
 """Correct biases for the mean error that rounded weights cause.
 
-A rounded kernel adds to each output channel the mean input times the rounding errors, which is the
-same for all images, and so the bias can take it away. Source: Nagel et al., "Data-Free Quantization
-Through Weight Equalization and Bias Correction", 2019, section 4.2, in the form with data.
+A rounded kernel adds to each output channel the mean input times the rounding errors. That is the
+same for all images, so the bias can take it away. Source: Nagel, van Baalen, Blankevoort, Welling,
+"Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.2, in the
+form with data.
 """
 
 import dataclasses
@@ -44,13 +45,11 @@ def correct_biases(
         threads: Images that run at a time.
         progress: Called after every batch.
     """
-    errors = _mean_errors(
-        graph, integers, inputs, feed=feed, threads=threads, progress=progress
-    )
+    errors = _mean_errors(graph, integers, inputs, feed=feed, threads=threads, progress=progress)
     weights = {
-        name: Weights(
-            kernel=old.kernel, bias=(old.bias - errors[name]).astype(np.float32)
-        ) if name in errors else old
+        name: Weights(kernel=old.kernel, bias=(old.bias - errors[name]).astype(np.float32))
+        if name in errors
+        else old
         for name, old in network.weights.items()
     }
     return dataclasses.replace(network, weights=weights)
@@ -68,9 +67,7 @@ def _mean_errors(
     of the float network. So it holds for any strides, padding and groups.
     """
     shapes = graph.shapes()
-    kernels = {
-        node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)
-    }
+    kernels = {node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)}
     nodes, vectors = list[FloatNode](), dict[str, str]()
     for layer in graph.nodes:
         if layer.name not in kernels or layer.name not in shapes:

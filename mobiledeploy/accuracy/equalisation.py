@@ -1,12 +1,13 @@
 """Rescale channels so that all of a tensor's use its grid, without changing the float function.
 
-A tensor has one scale: a channel that is 50 times smaller than the largest gets five codes. What is
-multiplied into the layer that writes a channel is divided out of the layers that read it. Source:
-Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019,
-section 4.1, with measured activations and sums of residual branches.
+A tensor has one scale: a channel that is 50 times smaller than the largest gets five codes. What
+is multiplied into the layer that writes a channel is divided out of the layers that read it.
+Source: Nagel, van Baalen, Blankevoort, Welling, "Data-Free Quantization Through Weight Equalization
+and Bias Correction", 2019, section 4.1, with measured activations and sums of residual branches.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -50,9 +51,7 @@ def equalise(
     if not groups:
         return graph
     tensors = [name for group in groups for name in group]
-    sizes = _magnitudes(
-        graph, tensors, inputs, feed=feed, threads=threads, progress=progress
-    )
+    sizes = _magnitudes(graph, tensors, inputs, feed=feed, threads=threads, progress=progress)
     nodes = {node.name: node for node in graph.nodes}
     users = graph.users()
     for group in groups:
@@ -60,7 +59,8 @@ def equalise(
         for name in group:
             if _has_kernel(nodes[name]):
                 nodes[name] = _scaled_output(nodes[name], factors)
-        for name in dict.fromkeys(user.name for name in group for user in users[name]):
+        readers = dict.fromkeys(user.name for tensor in group for user in users[tensor])
+        for name in readers:
             if _has_kernel(nodes[name]):
                 nodes[name] = _scaled_input(nodes[name], 1 / factors)
     return dataclasses.replace(graph, nodes=tuple(nodes.values()))
@@ -109,15 +109,13 @@ def _passes(node: FloatNode, shapes: Mapping[str, Shape]) -> bool:
         return False
     match node.op:
         case "clip":
-            return bool(node.attributes["low"] == 0 and np.isinf(node.attributes["high"]))
+            return bool(node.attributes["low"] == 0 and math.isinf(node.attributes["high"]))
         case "pad":
             return bool(node.attributes["value"] == 0)
         case "slice":
             return shapes[node.name][-1] == shapes[node.inputs[0]][-1]
         case "reshape":
-            return shapes[node.name][:-1] == (1,) * (len(shapes[node.name]) - 1) and shapes[
-                node.inputs[0]
-            ][:-1] == (1,) * (len(shapes[node.inputs[0]]) - 1)  # fmt: skip
+            return math.prod(shapes[node.name]) == shapes[node.name][-1]
         case _:
             return node.op in _PASSING
 
@@ -143,7 +141,8 @@ def _magnitudes(
         minus = FloatNode(
             name=f"{name}/minus", op="affine", inputs=(name,),
             arrays={
-                "scale": np.full(channels, -1, np.float32), "offset": np.zeros(channels, np.float32)
+                "scale": np.full(channels, -1, np.float32),
+                "offset": np.zeros(channels, np.float32),
             },
         )  # fmt: skip
         nodes.append(minus)
@@ -202,9 +201,7 @@ def _relative(sizes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def _scaled_output(node: FloatNode, factors: npt.NDArray[np.float64]) -> FloatNode:
-    arrays = {
-        name: (array * factors).astype(np.float32) for name, array in node.arrays.items()
-    }
+    arrays = {name: (array * factors).astype(np.float32) for name, array in node.arrays.items()}
     return dataclasses.replace(node, arrays=arrays)
 
 
@@ -214,6 +211,4 @@ def _scaled_input(node: FloatNode, factors: npt.NDArray[np.float64]) -> FloatNod
         scaled = kernel * factors[:, np.newaxis]
     else:
         scaled = kernel * factors
-    return dataclasses.replace(
-        node, arrays={**node.arrays, "kernel": scaled.astype(np.float32)}
-    )
+    return dataclasses.replace(node, arrays={**node.arrays, "kernel": scaled.astype(np.float32)})

@@ -6,9 +6,8 @@ Convolutional Networks for Rapid-Deployment", 2019, section 3, with the measured
 instead of an assumed one.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -110,7 +109,7 @@ def best(counts: npt.NDArray[np.int64], extremes: Interval) -> Interval:
         extremes: Least and greatest value, around 0.
     """
     low, high = extremes
-    centres = low + (np.arange(BINS) + 0.5) * ((high - low) / BINS)
+    centres = low + (np.arange(BINS, dtype=np.float64) + 0.5) * ((high - low) / BINS)
     chosen = min(
         ((low * part, high * part) for part in _SHRUNK),
         key=lambda interval: _error(counts, centres, interval),
@@ -130,7 +129,7 @@ def best(counts: npt.NDArray[np.int64], extremes: Interval) -> Interval:
 
 
 def _error(
-    counts: npt.NDArray[np.int64], centres: npt.NDArray[np.float64], interval: Interval
+    counts: npt.NDArray[np.int64], centres: npt.NDArray[np.floating[Any]], interval: Interval
 ) -> float:
     low, high = interval
     step = (high - low) / (QMAX - QMIN)

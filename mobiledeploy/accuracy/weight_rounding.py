@@ -1,4 +1,4 @@
-"""Round weights so that the outputs of their layer change least, instead of each to the nearest code.
+"""Round weights so that their layer's outputs change least, not each to the nearest code.
 
 The errors of a layer's weights add up in its output; rounding one weight up can make up for others
 that were rounded down, if their inputs go together. Source: Frantar, Ashkboos, Hoefler, Alistarh,
@@ -69,17 +69,13 @@ def rounded_weights(
         threads: Images that run at a time.
         progress: Called after every batch.
     """
-    layers = {
-        node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)
+    layers = {node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)}
+    moments = _moments(graph, layers, inputs, feed=feed, threads=threads, progress=progress)
+    return {
+        layer.name: _round(layers[layer.name], layer, moments[layer.name])
+        for layer in graph.nodes
+        if layer.name in moments
     }
-    kernels = {}
-    for name, moments in _moments(
-        graph, layers, inputs, feed=feed, threads=threads, progress=progress
-    ).items():
-        node, layer = layers[name], graph.node(name)
-        assert layer is not None  # noqa: S101 - moments are those of the graph's layers
-        kernels[name] = _round(node, layer, moments)
-    return kernels
 
 
 def with_kernels(integers: IntegerGraph, kernels: Mapping[str, Int8]) -> IntegerGraph:
@@ -105,7 +101,7 @@ def _moments(
     **how: Any,
 ) -> Mapping[str, Moments]:
     shapes = graph.shapes()
-    nodes, vectors = list[FloatNode](), dict[str, str]()
+    nodes, vectors = list[FloatNode](), list[tuple[FloatNode, str]]()
     for layer in graph.nodes:
         if layer.name not in layers or layer.name not in shapes:
             continue
@@ -113,18 +109,16 @@ def _moments(
         if math.prod(kernel.shape[:-1]) > MOST_INPUTS or _is_grouped(layer):
             continue
         if kernel.ndim == 2:
-            vectors[layer.name] = layer.inputs[0]
+            vectors.append((layer, layer.inputs[0]))
             continue
         nodes.extend(_patches(layer, shapes[layer.inputs[0]]))
-        vectors[layer.name] = nodes[-1].name
-    wanted = tuple(dict.fromkeys(vectors.values()))
-    sums: dict[str, tuple[Float64, Float64, int]] = {}
+        vectors.append((layer, nodes[-1].name))
+    wanted = tuple(dict.fromkeys(vector for _, vector in vectors))
+    sums: dict[str, tuple[Any, Any, int]] = {}
     for batch in observe(graph, nodes, wanted, inputs, what="measuring inputs", **how):
-        for name, vector in vectors.items():
-            layer = graph.node(name)
-            assert layer is not None  # noqa: S101 - it is one of the graph's
+        for layer, vector in vectors:
             rows = _rows(layer, batch[vector])
-            second, mean, count = sums.get(name, (0.0, 0.0, 0))
+            second, mean, count = sums.get(layer.name, (0.0, 0.0, 0))
             if rows.ndim == 3:
                 by_channel = rows.transpose(2, 1, 0)
                 product = by_channel @ by_channel.transpose(0, 2, 1)
@@ -132,7 +126,8 @@ def _moments(
             else:
                 product = rows.T @ rows
                 total = rows.sum(axis=0, dtype=np.float64)
-            sums[name] = (second + product.astype(np.float64), mean + total, count + len(rows))
+            count += len(rows)
+            sums[layer.name] = (second + product.astype(np.float64), mean + total, count)
     moments = {}
     for name, (second, total, count) in sums.items():
         mean = total / count
@@ -155,7 +150,6 @@ def _is_depthwise(layer: FloatNode) -> bool:
 def _patches(layer: FloatNode, shape: tuple[int, ...]) -> Iterator[FloatNode]:
     """Yield the nodes that give the inputs of some outputs: (positions, taps, channels), flat."""
     high, wide = layer.arrays["kernel"].shape[:2]
-    top, bottom, left, right = layer.attributes["pads"]
     strides, dilations = layer.attributes["strides"], layer.attributes["dilations"]
     channels = shape[2]
     out = output_size(shape[:2], (high, wide), strides, dilations, layer.attributes["pads"])
@@ -181,8 +175,7 @@ def _patches(layer: FloatNode, shape: tuple[int, ...]) -> Iterator[FloatNode]:
             )
             steps = tuple(stride * apart for stride in strides)
             end = tuple(
-                b + (count - 1) * s + 1
-                for b, count, s in zip(begin, counts, steps, strict=True)
+                b + (count - 1) * s + 1 for b, count, s in zip(begin, counts, steps, strict=True)
             )
             taps.append(f"{layer.name}/tap{i}x{j}")
             yield FloatNode(
@@ -203,7 +196,7 @@ def _rows(layer: FloatNode, vectors: FloatArray) -> FloatArray:
     kernel = layer.arrays["kernel"]
     if kernel.ndim == 2:
         return vectors
-    high, wide, inner, out = kernel.shape
+    high, wide, inner = kernel.shape[:3]
     if _is_depthwise(layer):
         return vectors.reshape(-1, high * wide, layer.attributes["groups"])
     return vectors.reshape(-1, high * wide * inner)
