@@ -2,10 +2,13 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+EXACT: Final = 200.0
+"""Decibels of logits without error, and the most that is given."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +19,8 @@ class Agreement:
         images: How many.
         same: Of how many the likeliest class is the same.
         sqnr: Power of the float logits' deviation from their mean over the classes, by that of the
-            error's, in decibels: what all logits have in common changes no answer. Infinite if the
-            logits are equal.
+            error's, in decibels: what all logits have in common changes no answer. `EXACT` if the
+            logits are equal, and `-EXACT` if they have no deviation of their own.
     """
 
     images: int
@@ -42,7 +45,11 @@ def compare(
         signal = floats - floats.mean(axis=1, keepdims=True)
         error = quantised - floats
         error = error - error.mean(axis=1, keepdims=True)
-    noise = float((error**2).sum())
-    power = float((signal**2).sum())
-    sqnr = math.inf if noise == 0 else 10 * math.log10(power / noise) if power else -math.inf
+    noise, power = float((error**2).sum()), float((signal**2).sum())
+    if noise == 0:
+        sqnr = EXACT
+    elif power == 0:
+        sqnr = -EXACT
+    else:
+        sqnr = min(max(10 * math.log10(power / noise), -EXACT), EXACT)
     return Agreement(images=len(floats), same=int(same.sum()), sqnr=sqnr)

@@ -29,6 +29,8 @@ Colour: TypeAlias = Literal["rgb", "grey"]
 Task: TypeAlias = Literal["classification", "binary", "multi-label", "regression"]
 """What a network's outputs are: scores of classes of which one is right; one score, of the second
 of two classes; scores of classes of which any number are right; numbers of any kind."""
+Effort: TypeAlias = Literal["quick", "default", "best"]
+"""How many techniques are tried to make the int8 network answer as the float one (`--effort`)."""
 InputRange: TypeAlias = Literal["-1..1", "0..1", "0..255"]
 """The range of a network's input for pixels of 0 to 255 (`--input-range`)."""
 Scaling: TypeAlias = tuple[float, float]

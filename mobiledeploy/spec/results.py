@@ -317,6 +317,27 @@ class ExportResult:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """What one technique of quantisation gave, on representative images that decided nothing.
+
+    Attributes:
+        name: The technique; `extremes` is plain post-training quantisation.
+        kept: Whether it is part of the result.
+        same: Number of images with the float network's answer, with all that were kept before.
+        images: Number of images.
+        sqnr: Of the logits, in decibels; see `accuracy.agreement`.
+        seconds: Wall-clock time.
+    """
+
+    name: str
+    kept: bool
+    same: int
+    images: int
+    sqnr: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
     """How long a stage took.
 
