@@ -8,7 +8,8 @@ from pathlib import Path
 import graphs
 import hostile
 import pytest
-from e2e.conftest import PROGRAM, mobiledeploy, printed
+from e2e.conftest import mobiledeploy, printed
+from program import PROGRAM
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
