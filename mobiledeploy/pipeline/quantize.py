@@ -31,7 +31,6 @@ from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import refused_nodes, to_network
-from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.pipeline import (
     calibrate,
@@ -520,15 +519,9 @@ def _quantise(
     """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
     prepared, taken = known.prepared, known.images
     network = prepared.network
-    mean, std = network.architecture.scaling
     ranges = calibrate.calibrate(
-        prepared.graph,
-        taken.calibration,
-        feed=lambda pixels: _inputs(pixels, network),
-        threads=config.threads,
-        progress=progress,
+        network, taken.calibration, threads=config.threads, progress=progress
     )
-    ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
     integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))

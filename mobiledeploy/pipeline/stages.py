@@ -26,7 +26,7 @@ from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
-from mobiledeploy.pipeline import class_order
+from mobiledeploy.pipeline import calibrate, class_order
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
@@ -47,9 +47,6 @@ from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_c
 from mobiledeploy.verify.outputs.accuracy import EVIDENCE
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
@@ -187,17 +184,17 @@ def quantise_candidates(
     progress: Progress,
 ) -> QuantiseResult:
     """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them."""
-    from mobiledeploy.training import calibrate, qat, tensorflow_setup
-    from mobiledeploy.training.checkpoint import Checkpoints
-
     threads, quantisation = config.train.threads, config.quantise
-    tensorflow_setup.start(threads, progress=progress, stage="quantise")
     images = splits["train"]
     count = min(quantisation.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
-    ranges = calibrate.calibrate(network, images.pixels[rows], progress=progress)
+    ranges = calibrate.calibrate(network, images.pixels[rows], threads=threads, progress=progress)
     graphs = {"ptq": quantise(network, ranges)}
     if quantisation.steps:
+        from mobiledeploy.training import qat, tensorflow_setup
+        from mobiledeploy.training.checkpoint import Checkpoints
+
+        tensorflow_setup.start(threads, progress=progress, stage="quantise")
         trained = qat.load(quantisation.engine).train_quantised(
             network,
             ranges,
