@@ -607,12 +607,18 @@ def _note(config: ImportConfig, known: _Known) -> str:
         )
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
+    if any(notice.kind == "log_scores" for notice in known.prepared.imported.notices):
+        said.append(
+            "the model gives logarithms of scores (log_softmax), the files the scores themselves"
+        )
     if config.task != "classification":
         said.append(f"the outputs are those of a {config.task} task (`--task`)")
     if known.prepared.border:
+        level = known.prepared.network.architecture.scaling[0]
         said.append(
-            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
-            "from 0, which has no code of its own"
+            "the model pads its input with 0, which is a pixel of "
+            f"{level - known.prepared.border:g}; the files pad with {level:g}, the nearest level, "
+            "so values at the edge differ slightly"
         )
     return "; ".join(said)
 
