@@ -265,7 +265,12 @@ class GraphBuilder:
         return reshaped
 
     def source_order(self, view: View) -> View:
-        """Return it stored as the source has it, except that images have their channels last."""
+        """Return it stored as the source has it, except that images have their channels last.
+
+        A number for each image, as PyTorch's `squeeze` leaves it, becomes a vector of one.
+        """
+        if view.axes == ((self.batch,),):
+            view = self.reshape(view, (self.batch.size, 1))
         if view.order(self.batch) in {self.default_order(view), view.content(self.batch)}:
             return view
         return self.separate(view, self.default_order(view))
