@@ -56,6 +56,7 @@ def zipped(*names: str) -> bytes:
         ("a.npz", zipped("a.npy"), "an archive of NumPy arrays", ".tflite"),
         ("a.zip", zipped("m/saved_model.pb"), "a TensorFlow SavedModel", "TFLiteConverter"),
         ("a.task", zipped("model.tflite"), "a zip archive that holds model.tflite", "unpack"),
+        ("a.keras", zipped("config.json"), "a Keras archive without its `model.w", "model.save"),
         ("a.pb", b"\n\x1b\n\x05input", "a TensorFlow graph", "tf2onnx"),
         ("a.index", b"abc\x57\xfb\x80\x8b\x24\x75\x47\xdb", "a TensorFlow checkpoint", "whole"),
         ("a.safetensors", b"\x0a" + bytes(7) + b'{"a": 1, "b": 2}', "a safetensors", "onnx"),
