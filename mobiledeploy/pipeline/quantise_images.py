@@ -28,7 +28,7 @@ class QuantiseImages:
         calibration: Those that decide the ranges.
         calibration_labels: Their classes; None if they are not known.
         held_back: Others, on which the two files are compared.
-        labels: Their classes, likewise.
+        labels: Their classes, likewise; or 1 for each label that holds, see `ValueInputs`.
         names: Of those held back.
         unreadable: One line for each photo that could not be read.
         ignored: Number of files among them that are no images, by suffix.

@@ -22,6 +22,7 @@ from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.quantise import quantise as to_integers
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
@@ -59,11 +60,13 @@ from mobiledeploy.spec.config import (
     Preprocessing,
     Task,
 )
+from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import (
     BuildReport,
     ClassOrder,
     ExportResult,
     InputChoice,
+    LabelScore,
     QuantiseResult,
     ScoreLine,
     StageTime,
@@ -249,13 +252,15 @@ def quantize(
         qat.check_network(unscaled.architecture, fine_tuning, task)
     if _takes_values(imported, data):
         known = _of_values(
-            imported, path, data, scaling, labels, classes, fine_tuning, clock=clock
+            imported, path, data, scaling, labels, task, classes, fine_tuning, clock=clock
         )
     else:
         known = _of_photos(
             imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
             threads=threads, clock=clock, progress=progress,
         )  # fmt: skip
+    if task == "multi-label":
+        known = _with_several_labels(known, classes)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
@@ -342,6 +347,7 @@ def quantize(
             input_choice=known.choice,
             labels_from=names.source,
             class_order=known.order,
+            label_scores=_label_scores(known, chosen, threads),
         )
         if verified.holds:
             publish.publish(
@@ -366,6 +372,8 @@ class _Known:
         float_logits: The float network's logits of the held-back images; None if they were not
             needed so far.
         dataset: The photos; None if they are synthetic, or values.
+        true: Whether each label holds for each of the held-back images, shape (images, labels), if
+            several may; None otherwise, and if it is not known.
     """
 
     prepared: Prepared
@@ -377,6 +385,34 @@ class _Known:
     order: ClassOrder | None = None
     float_logits: npt.NDArray[np.float32] | None = None
     dataset: Dataset | None = None
+    true: npt.NDArray[np.bool_] | None = None
+
+
+def _with_several_labels(known: _Known, classes: int) -> _Known:
+    """Return it with the labels of each image in place of its one class.
+
+    That an image is in a folder says that it has no other label.
+    """
+    labels = known.images.labels
+    if labels is not None and labels.ndim == 1:
+        labels = np.eye(classes, dtype=np.int64)[labels]
+    return dataclasses.replace(
+        known,
+        true=None if labels is None else labels != 0,
+        images=dataclasses.replace(known.images, labels=None, calibration_labels=None),
+    )
+
+
+def _label_scores(known: _Known, file: Path, threads: int) -> tuple[LabelScore, ...]:
+    """Return how often the labels are right: the float network's, and those of the files."""
+    if known.true is None:
+        return ()
+    pixels = known.images.held_back
+    integers = stages.logits_runner(tflite_reader.read_file(file), threads=threads)(pixels)
+    return (
+        LabelScore.of("float", _float_logits(known.prepared, pixels, threads) > 0, known.true),
+        *(LabelScore.of(name, integers > 0, known.true) for name in MODELS),
+    )
 
 
 def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
@@ -394,6 +430,7 @@ def _of_values(
     data: files.Name | Dataset,
     scaling: ChannelScaling | None,
     labels: tuple[str, ...],
+    task: Task,
     classes: int,
     fine_tuning: FineTuneConfig | None,
     *,
@@ -416,7 +453,9 @@ def _of_values(
     if data == RANDOM or isinstance(data, Dataset):
         values = value_inputs.random(shape)
     else:
-        values = value_inputs.read(files.user_path(data), shape, classes)
+        values = value_inputs.read(
+            files.user_path(data), shape, classes, several=task == "multi-label"
+        )
     clock.lap("data")
     graph = simplify(imported.graph).graph
     network = to_network(graph, values.scaling)
@@ -600,12 +639,18 @@ def _note(config: ImportConfig, known: _Known) -> str:
         )
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
+    if any(notice.kind == "log_scores" for notice in known.prepared.imported.notices):
+        said.append(
+            "the model gives logarithms of scores (log_softmax), the files the scores themselves"
+        )
     if config.task != "classification":
         said.append(f"the outputs are those of a {config.task} task (`--task`)")
     if known.prepared.border:
+        level = known.prepared.network.architecture.scaling[0]
         said.append(
-            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
-            "from 0, which has no code of its own"
+            "the model pads its input with 0, which is a pixel of "
+            f"{level - known.prepared.border:g}; the files pad with {level:g}, the nearest level, "
+            "so values at the edge differ slightly"
         )
     return "; ".join(said)
 
