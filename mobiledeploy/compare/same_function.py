@@ -258,12 +258,13 @@ def keeps_its_grid(layer: StoredLayer) -> bool:
 
 
 def node_of(
-    layer: StoredLayer, shapes: Sequence[Shape]
+    layer: StoredLayer, file: Format, shapes: Sequence[Shape]
 ) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
     """Return a layer's operator, its node in an integer graph without clamp, and its inputs.
 
     Args:
         layer: A layer of a file.
+        file: Format of the file.
         shapes: Shapes of its inputs; one that is not known is empty.
 
     Returns:
@@ -282,6 +283,8 @@ def node_of(
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
+        unsigned = file == "tflite" and out.dtype == "uint8"
+        output = dataclasses.replace(output, unsigned=unsigned)
         return operator, operator.node_of(layer, inputs, output), inputs
     except ConversionError:
         return None
@@ -350,7 +353,9 @@ class _Function:
         codes = None if layer.table is None else layer.table.tobytes()
         shapes = tuple(shapes)
         return cls(
-            numbers=(file, options, _grids(layer), codes, shapes, layer.output.shape),
+            numbers=(
+                file, options, _grids(layer), codes, shapes, layer.output.shape, layer.output.dtype
+            ),
             layer=layer,
             format=file,
             shapes=shapes,
@@ -397,7 +402,7 @@ def _cases_of(function: _Function) -> Cases | None:
         if len(function.layer.reads) > 1:
             return all_pairs()
         return (all_codes(),) if table.ndim == 1 else cases_of_channels(len(table))
-    known = node_of(function.layer, function.shapes)
+    known = node_of(function.layer, function.format, function.shapes)
     if known is None:
         return None
     operator, node, inputs = known
@@ -409,7 +414,7 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     layer = function.layer
     if layer.table is not None:
         return [layer.table.astype(np.int64).ravel()]
-    known = node_of(layer, function.shapes)
+    known = node_of(layer, function.format, function.shapes)
     if known is None:
         return []
     operator, node, inputs = known

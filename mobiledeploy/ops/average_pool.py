@@ -1,7 +1,7 @@
 """The mean of each window of an image on the image's own grid: AVERAGE_POOL_2D.
 
 TFLite sums codes and divides by how many of them the window meets, padding not counted; halves go
-away from code 0. XNNPACK leaves it to that kernel. ONNX Runtime rounds halves to even: with an
+away from code 0, which of uint8 codes means up. XNNPACK leaves it to that kernel. ONNX Runtime rounds halves to even: with an
 output step slightly below 1 (`half_away`) it rounds them away from code 0 too, and no other mean
 moves over a half. A pool depends only on a window's sum and count, so all of them are tried.
 
@@ -45,6 +45,7 @@ from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
     QMAX,
     QMIN,
+    UINT8_OFFSET,
     Codes,
     Float32,
     Int8,
@@ -76,6 +77,9 @@ ONE_CODE: bool = False
 MOST_TRIALS: Final = 64
 """Most images for the sums of a pool."""
 
+HALVES_UP: Final = "halves_up"
+"""Parameter of a pool in an `.onnx` that rounds halves up."""
+
 _ONE, _MIDDLE = np.float32(1), np.uint8(onnx.OFFSET)
 
 
@@ -89,11 +93,13 @@ class AveragePool(OneInput):
         window: Height and width of the window.
         strides: Vertical and horizontal step.
         padding: SAME or VALID. For one that counts, pad the image before.
+        halves_up: Whether halves are rounded up, as TFLite does with uint8 codes.
     """
 
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: schema.Padding
+    halves_up: bool = False
 
     def check(self, inputs: Sequence[QTensor]) -> None:
         """Check shape, grid and window; see `node.Node.check`."""
@@ -177,7 +183,9 @@ def float_layer(node: AveragePool, inputs: Sequence[QTensor]) -> Layer:
     )
 
 
-def ort_average_pool(sums: Codes, counts: Codes, most: int, *, inverse: bool) -> Codes:
+def ort_average_pool(
+    sums: Codes, counts: Codes, most: int, *, inverse: bool, halves_up: bool = False
+) -> Codes:
     """Return ONNX Runtime's codes of means by an average pool in float32.
 
     Args:
@@ -185,11 +193,19 @@ def ort_average_pool(sums: Codes, counts: Codes, most: int, *, inverse: bool) ->
         counts: How many codes each is of.
         most: The largest count there is.
         inverse: Whether a kernel multiplies by 1 / count.
+        halves_up: Whether it counts codes from -128, and not from 0.
     """
-    real, number = sums.astype(np.float32), counts.astype(np.float32)
+    offset = UINT8_OFFSET if halves_up else 0
+    real, number = (sums + counts * offset).astype(np.float32), counts.astype(np.float32)
     means = real * (_ONE / number) if inverse else real / number
-    codes: Codes = np.rint(means * (_ONE / mean.half_away(most))).astype(np.int64)
+    step = _step(most, halves_up=halves_up)
+    codes: Codes = np.rint(means * (_ONE / step)).astype(np.int64) - offset
     return np.clip(codes, QMIN, QMAX)
+
+
+def _step(count: int, *, halves_up: bool) -> np.float32:
+    """Return the step by which ONNX Runtime rounds means of at most so many codes as TFLite."""
+    return mean.half_away(count, farthest=QMAX - QMIN if halves_up else -QMIN)
 
 
 def _counts(node: AveragePool, size: Sequence[int]) -> Codes:
@@ -287,9 +303,10 @@ def litert_cases(
     node: AveragePool, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
     """Return TFLite's codes."""
-    del node, inputs, form
+    del inputs, form
     sums, counts = cases
-    return (mean.tflite_average_pool(sums, counts),)
+    halves_up = node.halves_up or node.output.unsigned
+    return (mean.tflite_average_pool(sums, counts, halves_up=halves_up),)
 
 
 def ort_cases(
@@ -298,11 +315,13 @@ def ort_cases(
     """Return the codes of the form that `write_onnx` gives it, for each way to divide."""
     del form
     sums, counts = cases
+    up = node.halves_up
     if not _hangs_over(node, inputs[0]):
-        return (mean.ort_convolution(sums, math.prod(node.window)),)
+        return (mean.ort_convolution(sums, math.prod(node.window), halves_up=up),)
     most = int(_counts(node, inputs[0].shape[:2]).max())
     return tuple(
-        ort_average_pool(sums, counts, most, inverse=inverse) for inverse in (False, True)
+        ort_average_pool(sums, counts, most, inverse=inverse, halves_up=up)
+        for inverse in (False, True)
     )
 
 
@@ -345,6 +364,7 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> A
         window=layer.window,
         strides=layer.strides,
         padding=around,
+        halves_up=bool(dict(layer.parameters).get(HALVES_UP)),
     )
 
 
@@ -376,7 +396,8 @@ def litert_codes(
 ) -> Int8:
     """Return the codes that TFLite's own kernel computes, on every architecture."""
     del kernel
-    return mean.tflite_average_pool(*cases_of(node, inputs, codes)).astype(np.int8)
+    (means,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
+    return means.astype(np.int8)
 
 
 def float_values(
@@ -392,7 +413,17 @@ def float_values(
 def write_tflite(
     model: TfliteWriter, node: AveragePool, inputs: Sequence[TfliteInput], output: int
 ) -> None:
-    """Add the operator; behind it a RESHAPE if its output is a vector."""
+    """Add the operator; behind it a RESHAPE if its output is a vector.
+
+    Raises:
+        ConversionError: It rounds halves up, as the operator does with uint8 codes only.
+    """
+    if node.halves_up:
+        raise ConversionError(
+            f"`{node.output.name}`: TFLite rounds halves of uint8 codes up, and of int8 codes away "
+            "from 0",
+            hint="convert the file to an `.onnx`, which is exact",
+        )
     pooled, out = output, node.output
     if len(out.shape) == 1:
         pooled = model.activation(
@@ -459,11 +490,12 @@ def write_onnx(
 ) -> None:
     """Add a convolution with weights of 1, or an average pool in float32.
 
-    Codes are read on the grid on which code 0 is 0, from which halves go away.
+    Codes are read on the grid on which code 0, of int8 or of uint8, is 0: halves go away from it.
     """
     del certificate
     (read,), name, out = inputs, node.output.name, node.output
-    real = model.dequantise(read.codes, _ONE, _MIDDLE)
+    up, zero = node.halves_up, np.uint8(0) if node.halves_up else _MIDDLE
+    real = model.dequantise(read.codes, _ONE, zero)
     size, channels = read.tensor.shape[:2], read.tensor.shape[2]
     begins, ends = zip(*padding.pads(size, node.window, node.strides, node.padding), strict=True)
     options: dict[str, Any] = {"kernel_shape": node.window, "strides": node.strides}
@@ -472,7 +504,7 @@ def write_onnx(
         means = model.node(
             "AveragePool", [real], pads=[*begins, *ends], count_include_pad=0, **options
         )
-        real = model.node("Mul", [means, model.scalar(_ONE / mean.half_away(most))])
+        real = model.node("Mul", [means, model.scalar(_ONE / _step(most, halves_up=up))])
         step = _ONE
     else:
         count = math.prod(node.window)
@@ -485,18 +517,19 @@ def write_onnx(
             ],
         )
         real = model.node("Conv", [real, ones], pads=[0, 0, 0, 0], group=channels, **options)
-        step = np.float32(count) * mean.half_away(count)
+        step = np.float32(count) * _step(count, halves_up=up)
     if len(out.shape) == 1:
-        model.node("Flatten", [model.quantise(real, step, _MIDDLE)], output)
+        model.node("Flatten", [model.quantise(real, step, zero)], output)
         return
-    model.quantise(real, step, _MIDDLE, output)
+    model.quantise(real, step, zero, output)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return a pool; a mean where the window is the whole image, None if it makes no sense."""
     whole = mean.layer_of_tflite(source)
-    if whole is not None:
-        return whole
+    unsigned = source.inputs[0].dtype == "uint8"
+    if whole is not None and (not unsigned or math.prod(whole.window) % 2):
+        return whole  # of an odd number of codes, no mean is a half
     return pools.layer_of_tflite(source, "average_pool")
 
 
@@ -525,7 +558,7 @@ def read_convolution(
     ones = kernel.scale.size == 1 and kernel.scale[0] == 1 and not kernel.zero.any()
     groups = int(node.number("group", 1))
     plain = kernel.codes.shape[:2] == (groups, 1) and value.size("C") == groups
-    if not (ones and plain and (kernel.codes == 1).all()) or not _from_the_middle(value):
+    if not (ones and plain and (kernel.codes == 1).all()) or not _counts_codes(value):
         return None
     stated = dict(node.attributes) | {"kernel_shape": kernel.codes.shape[2:]}
     pooled = pools.pool_of(reader, dataclasses.replace(node, attributes=stated))
@@ -534,21 +567,14 @@ def read_convolution(
     value, window, strides, around = pooled
     if any(around):
         return None
-    count = math.prod(window)
-    return _pool(
-        reader,
-        node,
-        value,
-        window,
-        strides,
-        around,
-        step=np.float32(count) * mean.half_away(count),
-    )
+    count, up = math.prod(window), value.zero_point == QMIN
+    step = np.float32(count) * _step(count, halves_up=up)
+    return _pool(reader, node, value, window, strides, around, step=step, halves_up=up)
 
 
-def _from_the_middle(value: OnnxActivation) -> bool:
-    """Whether a value counts from code 0 in steps of 1."""
-    return value.real and value.scale == 1 and value.zero_point == 0
+def _counts_codes(value: OnnxActivation) -> bool:
+    """Whether a value counts from code 0, of int8 or of uint8, in steps of 1."""
+    return value.real and value.scale == 1 and value.zero_point in {0, QMIN}
 
 
 def _pool(
@@ -560,6 +586,7 @@ def _pool(
     around: padding.Pads,
     *,
     step: np.float32 | None,
+    halves_up: bool = False,
 ) -> OnnxActivation:
     """Add a pool; a mean where the window is the whole image.
 
@@ -572,33 +599,46 @@ def _pool(
         around: The padding.
         step: Of the grid on which the file puts means of codes; None where the file states the
             grids of input and output.
+        halves_up: Whether it rounds halves up.
     """
     out = pools.output_of(value, window, strides, around)
     if step is not None:
         value = dataclasses.replace(value, scale=None, zero_point=None)
-    if window == value.sizes[2:] and not any(around):
+    even = halves_up and math.prod(window) % 2 == 0
+    if window == value.sizes[2:] and not any(around) and not even:
         pooled = reader.add_layer(node, "mean", [value], out, window=window)
     else:
         pooled = reader.add_layer(
-            node, "average_pool", [value], out, window=window, strides=strides, pads=around
+            node,
+            "average_pool",
+            [value],
+            out,
+            window=window,
+            strides=strides,
+            pads=around,
+            parameters=((HALVES_UP, True),) if halves_up else (),
         )
     if step is not None:
         reader.moved.append(pooled.source)
-        reader.deduced[pooled.source] = functools.partial(_on_its_own_grid, step=step)
+        zero = QMIN if halves_up else 0
+        reader.deduced[pooled.source] = functools.partial(
+            _on_its_own_grid, step=step, zero_point=zero
+        )
     return pooled
 
 
 def _on_its_own_grid(
-    layer: StoredLayer, taken: Sequence[LayerInput], *, step: np.float32
+    layer: StoredLayer, taken: Sequence[LayerInput], *, step: np.float32, zero_point: int
 ) -> StoredLayer:
     """Return a pool of codes on the grid that it reads them by.
 
     Args:
         layer: The pool of codes, on a grid of about 1 or the number of codes.
         taken: How other layers read it.
-        step: Scale of that grid for halves to go away from code 0.
+        step: Scale of that grid for halves to go away from its zero point.
+        zero_point: The code 0 of int8 or of uint8.
     """
-    if layer.output.scale != step or layer.output.zero_point != 0:
+    if layer.output.scale != step or layer.output.zero_point != zero_point:
         detail = f"means of codes are put on a grid of scale {layer.output.scale}, expected {step}"
         return with_fault(layer, "form", detail)
     (read,) = layer.reads
@@ -631,17 +671,20 @@ def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | Non
         return None
     (read,) = layer.reads
     source = dataclasses.replace(means, scale=read.scale, zero_point=read.zero_point)
-    if not _from_the_middle(source) or factor is None or means.source in reader.deduced:
+    if not _counts_codes(source) or factor is None or means.source in reader.deduced:
         return None
     if factor.size != 1 or reader.bounds[means.source] != (-math.inf, math.inf):
         return None
-    numbers = range(1, math.prod(layer.window) + 1)
-    if factor.ravel()[0] not in {_ONE / mean.half_away(count) for count in numbers}:
+    numbers, up = range(1, math.prod(layer.window) + 1), read.zero_point == QMIN
+    if factor.ravel()[0] not in {_ONE / _step(count, halves_up=up) for count in numbers}:
         return None
     unknown = dataclasses.replace(read, scale=None, zero_point=None)
-    reader.layers.change(means.source, op=node.op, reads=(unknown,))
+    parameters = ((HALVES_UP, True),) if up else ()
+    reader.layers.change(means.source, op=node.op, reads=(unknown,), parameters=parameters)
     reader.moved.append(means.source)
-    reader.deduced[means.source] = functools.partial(_on_its_own_grid, step=_ONE)
+    reader.deduced[means.source] = functools.partial(
+        _on_its_own_grid, step=_ONE, zero_point=QMIN if up else 0
+    )
     return means
 
 

@@ -42,7 +42,17 @@ from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    UINT8_OFFSET,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -160,11 +170,13 @@ class Sums:
         codes: Sums of a channel's int8 codes over all positions, zero point not subtracted.
         positions: Height times width.
         zeros: Zero points of input and output.
+        offset: What the kernel's codes and zero points are more than these.
     """
 
     codes: Codes
     positions: int
     zeros: tuple[int, int]
+    offset: int = 0
 
 
 def xnnpack(
@@ -186,12 +198,13 @@ def xnnpack(
         fused_constant: Whether it also fuses the computation of the constant that is added.
             LiteRT 2.3's wheel for aarch64 fuses both, that for x86 neither.
     """
-    source_zero, zero = (np.float32(value) for value in sums.zeros)
+    source_zero, zero = (np.float32(value + sums.offset) for value in sums.zeros)
     count = np.float32(sums.positions)
+    codes = (sums.codes + sums.positions * sums.offset).astype(np.float32)
     ratio = input_scale / scale * (np.float32(1) / count)
     constant = (_fused if fused_constant else _unfused)(-(count * source_zero), ratio, zero)
-    means = (_fused if fused else _unfused)(sums.codes.astype(np.float32), ratio, constant)
-    return _clip(np.rint(means))
+    means = (_fused if fused else _unfused)(codes, ratio, constant)
+    return _clip(np.rint(means) - sums.offset)
 
 
 def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
@@ -202,35 +215,45 @@ def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
     return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
 
 
-def tflite_average_pool(sums: Codes, positions: Codes | int) -> Codes:
+def tflite_average_pool(
+    sums: Codes, positions: Codes | int, *, halves_up: bool = False
+) -> Codes:
     """Return TFLite's codes of an average pooling: halves go away from code 0.
 
     Args:
         sums: Sums of int8 codes.
         positions: How many codes each is of.
+        halves_up: Whether they go away from code -128, which uint8 has as 0.
     """
+    if halves_up:
+        return (sums + positions // 2) // positions
     away: Codes = np.copysign((np.abs(sums) + positions // 2) // positions, sums).astype(np.int64)
     return away
 
 
-def half_away(positions: int) -> np.float32:
+def half_away(positions: int, *, farthest: int = -QMIN) -> np.float32:
     """Return a step below 1 that sends halves away from 0, and moves no other mean over a half.
 
     Args:
         positions: How many codes the means are of, at most.
+        farthest: How far from 0 codes may be.
     """
-    return np.float32(1 - 2.0 ** math.floor(math.log2(0.4 / positions / -QMIN)))
+    return np.float32(1 - 2.0 ** math.floor(math.log2(0.4 / positions / farthest)))
 
 
-def ort_convolution(sums: Codes, positions: int) -> Codes:
+def ort_convolution(sums: Codes, positions: int, *, halves_up: bool = False) -> Codes:
     """Return ONNX Runtime's codes of an average pooling by a convolution with weights of 1.
 
     Args:
         sums: Sums of int8 codes.
         positions: How many codes each is of.
+        halves_up: Whether it counts codes from -128, and not from 0.
     """
-    factor = np.float32(1) / (np.float32(positions) * half_away(positions))
-    return _clip(np.rint(sums.astype(np.float32) * factor))
+    offset, farthest = (UINT8_OFFSET, QMAX - QMIN) if halves_up else (0, -QMIN)
+    step = half_away(positions, farthest=farthest)
+    factor = np.float32(1) / (np.float32(positions) * step)
+    counted = (sums + positions * offset).astype(np.float32)
+    return _clip(np.rint(counted * factor) - offset)
 
 
 def _unfused(x: Floats | np.float32, y: Floats, addend: Floats | np.float32) -> Floats:
@@ -370,7 +393,8 @@ def litert_cases(
 ) -> tuple[Codes, ...]:
     """Return XNNPACK's means for each choice of what is fused, or TFLite's average pooling."""
     if form == "AVERAGE_POOL_2D":
-        return (tflite_average_pool(cases[0], math.prod(inputs[0].shape[:2])),)
+        positions, halves_up = math.prod(inputs[0].shape[:2]), node.output.unsigned
+        return (tflite_average_pool(cases[0], positions, halves_up=halves_up),)
     sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
     return tuple(
         xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=constant)
@@ -442,6 +466,7 @@ def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:
         codes=cases[0],
         positions=math.prod(inputs[0].shape[:2]),
         zeros=(inputs[0].zero_point, node.output.zero_point),
+        offset=UINT8_OFFSET if node.output.unsigned else 0,
     )
 
 

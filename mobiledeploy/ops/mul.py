@@ -29,7 +29,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, onnx, tflite, without_weights
+from mobiledeploy.ops import constant_operand, each_pair, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, no_limits, required
@@ -395,8 +395,10 @@ def write_onnx(
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer:
-    """Return a product of two activations."""
-    return source.as_kind("mul") if len(source.inputs) == 2 else source.layer
+    """Return a product of two activations, or the table of one and a constant."""
+    if len(source.inputs) != 2:
+        return constant_operand.table_of(source, Mul, litert_limits, litert_cases)
+    return source.as_kind("mul")
 
 
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:

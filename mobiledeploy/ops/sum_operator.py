@@ -14,7 +14,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, onnx, stored, tflite, without_weights
+from mobiledeploy.ops import constant_operand, each_pair, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, required
@@ -340,8 +340,12 @@ class SumOperator(Generic[T]):
         onnx.quantise(model, real, node.output, output)
 
     def layer_of_tflite(self, source: LayerSource) -> StoredLayer:
-        """Return a sum of two activations."""
-        return source.as_kind(self.LAYERS[0]) if len(source.inputs) == 2 else source.layer
+        """Return a sum of two activations, or the table of one and a constant."""
+        if len(source.inputs) != 2:
+            return constant_operand.table_of(
+                source, self.NODE, self.litert_limits, self.litert_cases
+            )
+        return source.as_kind(self.LAYERS[0])
 
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""

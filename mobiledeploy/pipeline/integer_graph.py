@@ -22,9 +22,11 @@ from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
 from mobiledeploy.ops import each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.ops.average_pool import AveragePool
 from mobiledeploy.ops.capabilities import Certified, GivesScores, MovesCodes
 from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
+from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
@@ -252,8 +254,6 @@ class _Maker:
     ) -> QTensor:
         """Add a layer of which all inputs can be tried, or a table of its results."""
         inputs = self._shaped(operator, layer, known)
-        if self._reading.format == "tflite" and layer.output.dtype == "uint8":
-            _require_known_of_uint8(layer, inputs)
         shapes = [source.shape for source in inputs]
         tried = codes_of_all_cases(layer, self._reading.format, shapes)
         if tried is None and layer.kind == "average_pool":
@@ -266,6 +266,9 @@ class _Maker:
             node = _checked(operator, layer, inputs, output)
             if isinstance(node, Clamp):
                 node = _clamp(node, layer.clamp)
+            if isinstance(node, AveragePool) and self._reading.format == "tflite":
+                unsigned = layer.output.dtype == "uint8"
+                node = dataclasses.replace(node, halves_up=unsigned)
             limits = [*module.litert_limits(node, inputs, next(iter(operator.TFLITE), ""))]
             received = expected[np.newaxis]
             if not limits:
@@ -351,7 +354,8 @@ class _Maker:
         node = _of_table(layer, codes, source, output) if unary else None
         if node is not None:
             return self._append(index, node)
-        self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
+        by_cpu = dict(layer.parameters).get(BY_CPU, 0)
+        self._note(index, output, "table", np.zeros(codes.size, np.int64), int(by_cpu))
         return self._append(index, lookup.of_table(codes, known, output))
 
     def _with_grid(self, index: int, layer: StoredLayer, known: Sequence[QTensor]) -> StoredTensor:
@@ -638,22 +642,6 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
     codes: Codes = np.clip(sums >> 8, QMIN, QMAX)
     return codes
-
-
-def _require_known_of_uint8(layer: StoredLayer, inputs: Sequence[QTensor]) -> None:
-    """Check that a layer of uint8 codes is computed as one of int8 codes, 128 less, is.
-
-    XNNPACK adds both alike. TFLite's own average pooling rounds halves away from the code 0, which
-    is another one: without halves, of an odd number of codes, it is the same.
-
-    Raises:
-        ConversionError: That is not known, or not so.
-    """
-    odd = layer.op == "AVERAGE_POOL_2D" and not any(layer.pads)
-    window = inputs[0].shape[:2] if layer.kind == "mean" else layer.window
-    if layer.kind == "add" or (odd and math.prod(window) % 2):
-        return
-    raise ConversionError(f"the arithmetic of {layer.op} of uint8 codes is not known")
 
 
 def _by_floats(source: QTensor, out: QTensor) -> Codes:

@@ -167,11 +167,13 @@ def _values(
     kind = schema.numpy_type(dtype)
     bits = int(dtype[-1]) if dtype in NARROW else 8 * _bytes(dtype, kind)
     expected = -(-math.prod(shape) * bits // 8)
-    if content.size != expected:
+    if content.size < expected:
         raise CorruptFileError(
             f"{where}: expected {expected} bytes for {dtype} of shape {shape}, "
             f"received {content.size}"
         )
+    # Some writers fill constants up; LiteRT reads what the shape says.
+    content = content[:expected]
     return None if kind is None else content.view(kind.newbyteorder("<")).reshape(shape)
 
 
