@@ -354,7 +354,13 @@ class _Function:
         shapes = tuple(shapes)
         return cls(
             numbers=(
-                file, options, _grids(layer), codes, shapes, layer.output.shape, layer.output.dtype
+                file,
+                options,
+                _grids(layer),
+                codes,
+                shapes,
+                layer.output.shape,
+                layer.output.dtype,
             ),
             layer=layer,
             format=file,

@@ -77,9 +77,6 @@ ONE_CODE: bool = False
 MOST_TRIALS: Final = 64
 """Most images for the sums of a pool."""
 
-HALVES_UP: Final = "halves_up"
-"""Parameter of a pool in an `.onnx` that rounds halves up."""
-
 _ONE, _MIDDLE = np.float32(1), np.uint8(onnx.OFFSET)
 
 
@@ -93,13 +90,11 @@ class AveragePool(OneInput):
         window: Height and width of the window.
         strides: Vertical and horizontal step.
         padding: SAME or VALID. For one that counts, pad the image before.
-        halves_up: Whether halves are rounded up, as TFLite does with uint8 codes.
     """
 
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: schema.Padding
-    halves_up: bool = False
 
     def check(self, inputs: Sequence[QTensor]) -> None:
         """Check shape, grid and window; see `node.Node.check`."""
@@ -184,7 +179,7 @@ def float_layer(node: AveragePool, inputs: Sequence[QTensor]) -> Layer:
 
 
 def ort_average_pool(
-    sums: Codes, counts: Codes, most: int, *, inverse: bool, halves_up: bool = False
+    sums: Codes, counts: Codes, most: int, *, inverse: bool, unsigned: bool = False
 ) -> Codes:
     """Return ONNX Runtime's codes of means by an average pool in float32.
 
@@ -193,19 +188,19 @@ def ort_average_pool(
         counts: How many codes each is of.
         most: The largest count there is.
         inverse: Whether a kernel multiplies by 1 / count.
-        halves_up: Whether it counts codes from -128, and not from 0.
+        unsigned: Whether it counts uint8 codes.
     """
-    offset = UINT8_OFFSET if halves_up else 0
+    offset = UINT8_OFFSET if unsigned else 0
     real, number = (sums + counts * offset).astype(np.float32), counts.astype(np.float32)
     means = real * (_ONE / number) if inverse else real / number
-    step = _step(most, halves_up=halves_up)
+    step = _step(most, unsigned=unsigned)
     codes: Codes = np.rint(means * (_ONE / step)).astype(np.int64) - offset
     return np.clip(codes, QMIN, QMAX)
 
 
-def _step(count: int, *, halves_up: bool) -> np.float32:
+def _step(count: int, *, unsigned: bool) -> np.float32:
     """Return the step by which ONNX Runtime rounds means of at most so many codes as TFLite."""
-    return mean.half_away(count, farthest=QMAX - QMIN if halves_up else -QMIN)
+    return mean.half_away(count, farthest=QMAX - QMIN if unsigned else -QMIN)
 
 
 def _counts(node: AveragePool, size: Sequence[int]) -> Codes:
@@ -305,8 +300,7 @@ def litert_cases(
     """Return TFLite's codes."""
     del inputs, form
     sums, counts = cases
-    halves_up = node.halves_up or node.output.unsigned
-    return (mean.tflite_average_pool(sums, counts, halves_up=halves_up),)
+    return (mean.tflite_average_pool(sums, counts, unsigned=node.output.unsigned),)
 
 
 def ort_cases(
@@ -315,12 +309,12 @@ def ort_cases(
     """Return the codes of the form that `write_onnx` gives it, for each way to divide."""
     del form
     sums, counts = cases
-    up = node.halves_up
+    up = node.output.unsigned
     if not _hangs_over(node, inputs[0]):
-        return (mean.ort_convolution(sums, math.prod(node.window), halves_up=up),)
+        return (mean.ort_convolution(sums, math.prod(node.window), unsigned=up),)
     most = int(_counts(node, inputs[0].shape[:2]).max())
     return tuple(
-        ort_average_pool(sums, counts, most, inverse=inverse, halves_up=up)
+        ort_average_pool(sums, counts, most, inverse=inverse, unsigned=up)
         for inverse in (False, True)
     )
 
@@ -360,11 +354,10 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> A
         shape = shape if layer.window == source.shape[:2] else (1, 1, *shape)
     return AveragePool(
         input=source.name,
-        output=dataclasses.replace(output, shape=shape),
+        output=dataclasses.replace(mean.unsigned_as_stated(layer, output), shape=shape),
         window=layer.window,
         strides=layer.strides,
         padding=around,
-        halves_up=bool(dict(layer.parameters).get(HALVES_UP)),
     )
 
 
@@ -416,14 +409,9 @@ def write_tflite(
     """Add the operator; behind it a RESHAPE if its output is a vector.
 
     Raises:
-        ConversionError: It rounds halves up, as the operator does with uint8 codes only.
+        ConversionError: It is of uint8 codes.
     """
-    if node.halves_up:
-        raise ConversionError(
-            f"`{node.output.name}`: TFLite rounds halves of uint8 codes up, and of int8 codes away "
-            "from 0",
-            hint="convert the file to an `.onnx`, which is exact",
-        )
+    mean.refuse_unsigned(node.output)
     pooled, out = output, node.output
     if len(out.shape) == 1:
         pooled = model.activation(
@@ -494,7 +482,7 @@ def write_onnx(
     """
     del certificate
     (read,), name, out = inputs, node.output.name, node.output
-    up, zero = node.halves_up, np.uint8(0) if node.halves_up else _MIDDLE
+    up, zero = node.output.unsigned, np.uint8(0) if node.output.unsigned else _MIDDLE
     real = model.dequantise(read.codes, _ONE, zero)
     size, channels = read.tensor.shape[:2], read.tensor.shape[2]
     begins, ends = zip(*padding.pads(size, node.window, node.strides, node.padding), strict=True)
@@ -504,7 +492,7 @@ def write_onnx(
         means = model.node(
             "AveragePool", [real], pads=[*begins, *ends], count_include_pad=0, **options
         )
-        real = model.node("Mul", [means, model.scalar(_ONE / _step(most, halves_up=up))])
+        real = model.node("Mul", [means, model.scalar(_ONE / _step(most, unsigned=up))])
         step = _ONE
     else:
         count = math.prod(node.window)
@@ -517,7 +505,7 @@ def write_onnx(
             ],
         )
         real = model.node("Conv", [real, ones], pads=[0, 0, 0, 0], group=channels, **options)
-        step = np.float32(count) * _step(count, halves_up=up)
+        step = np.float32(count) * _step(count, unsigned=up)
     if len(out.shape) == 1:
         model.node("Flatten", [model.quantise(real, step, zero)], output)
         return
@@ -568,8 +556,8 @@ def read_convolution(
     if any(around):
         return None
     count, up = math.prod(window), value.zero_point == QMIN
-    step = np.float32(count) * _step(count, halves_up=up)
-    return _pool(reader, node, value, window, strides, around, step=step, halves_up=up)
+    step = np.float32(count) * _step(count, unsigned=up)
+    return _pool(reader, node, value, window, strides, around, step=step, unsigned=up)
 
 
 def _counts_codes(value: OnnxActivation) -> bool:
@@ -586,7 +574,7 @@ def _pool(
     around: padding.Pads,
     *,
     step: np.float32 | None,
-    halves_up: bool = False,
+    unsigned: bool = False,
 ) -> OnnxActivation:
     """Add a pool; a mean where the window is the whole image.
 
@@ -599,12 +587,12 @@ def _pool(
         around: The padding.
         step: Of the grid on which the file puts means of codes; None where the file states the
             grids of input and output.
-        halves_up: Whether it rounds halves up.
+        unsigned: Whether it is one of uint8 codes.
     """
     out = pools.output_of(value, window, strides, around)
     if step is not None:
         value = dataclasses.replace(value, scale=None, zero_point=None)
-    even = halves_up and math.prod(window) % 2 == 0
+    even = unsigned and math.prod(window) % 2 == 0
     if window == value.sizes[2:] and not any(around) and not even:
         pooled = reader.add_layer(node, "mean", [value], out, window=window)
     else:
@@ -616,11 +604,11 @@ def _pool(
             window=window,
             strides=strides,
             pads=around,
-            parameters=((HALVES_UP, True),) if halves_up else (),
+            parameters=mean.UNSIGNED if unsigned else (),
         )
     if step is not None:
         reader.moved.append(pooled.source)
-        zero = QMIN if halves_up else 0
+        zero = QMIN if unsigned else 0
         reader.deduced[pooled.source] = functools.partial(
             _on_its_own_grid, step=step, zero_point=zero
         )
@@ -676,10 +664,10 @@ def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | Non
     if factor.size != 1 or reader.bounds[means.source] != (-math.inf, math.inf):
         return None
     numbers, up = range(1, math.prod(layer.window) + 1), read.zero_point == QMIN
-    if factor.ravel()[0] not in {_ONE / _step(count, halves_up=up) for count in numbers}:
+    if factor.ravel()[0] not in {_ONE / _step(count, unsigned=up) for count in numbers}:
         return None
     unknown = dataclasses.replace(read, scale=None, zero_point=None)
-    parameters = ((HALVES_UP, True),) if up else ()
+    parameters = mean.UNSIGNED if up else ()
     reader.layers.change(means.source, op=node.op, reads=(unknown,), parameters=parameters)
     reader.moved.append(means.source)
     reader.deduced[means.source] = functools.partial(

@@ -55,22 +55,13 @@ def table_of(
     offset = UINT8_OFFSET * (constant.dtype == "uint8")
     fixed = (stored.astype(np.int64) - offset).reshape(-1, 1)
     cases = np.broadcast_arrays(all_codes(), fixed)
-    out = layer.output
+    scale, zero = np.float32(constant.scale[0]), int(constant.zero_point[0]) - offset
     try:
-        if read.scale is None or read.zero_point is None:
-            raise ConversionError("its input has no scale")
-        if out.scale is None or out.zero_point is None:
-            raise ConversionError("its output has no scale")
         both = [
-            QTensor(name="read", shape=(1,), scale=read.scale, zero_point=read.zero_point),
-            QTensor(
-                name="constant",
-                shape=(1,),
-                scale=np.float32(constant.scale[0]),
-                zero_point=int(constant.zero_point[0]) - offset,
-            ),
+            _on_grid("read", read.scale, read.zero_point),
+            _on_grid("constant", scale, zero),
         ]
-        result = QTensor(name="out", shape=(1,), scale=out.scale, zero_point=out.zero_point)
+        result = _on_grid("result", layer.output.scale, layer.output.zero_point)
     except ConversionError as error:
         return with_fault(source.layer, "operand", str(error))
     if place == 0:
@@ -88,3 +79,9 @@ def table_of(
         parameters=((BY_CPU, by_cpu),) if by_cpu else (),
     )
     return dataclasses.replace(with_clamp(layer, layer.clamp), clamp=source.layer.clamp)
+
+
+def _on_grid(name: str, scale: np.float32 | None, zero_point: int | None) -> QTensor:
+    if scale is None or zero_point is None:
+        raise ConversionError(f"its {name} has no scale")
+    return QTensor(name=name, shape=(1,), scale=scale, zero_point=zero_point)

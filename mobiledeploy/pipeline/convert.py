@@ -29,7 +29,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
@@ -340,7 +340,11 @@ def to_format(
         graph, copies = symmetric.graph, symmetric.copies
         data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
     operators = (
-        *(_of_form(file, layers, form) for form in made.forms),
+        *(
+            _of_form(file, layers, form)
+            for form in made.forms
+            if form.form != "operator" or form.name not in by_cpu  # which its certificate tells
+        ),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
         *_of_biases(file, layers, biased),
@@ -523,6 +527,11 @@ def _certificates(
                 differing_before=0,
                 differing_after=0,
             )
+            here: object = operator
+            if isinstance(here, CertifiedOnX86):
+                certificates[name] = here.certify_x86(node, inputs)
+                by_cpu.update(_by_cpu(operator, node, inputs))
+                continue
             elsewhere = _only_elsewhere(operator, node, inputs)
             if elsewhere:
                 certificates[name], by_cpu[name] = certificate, elsewhere
@@ -531,6 +540,13 @@ def _certificates(
             if inexact:
                 certificates[name] = dataclasses.replace(certificate, differing_after=1)
     return certificates, by_cpu, failed
+
+
+def _by_cpu(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> dict[str, int]:
+    """Return for how many cases LiteRT gives other codes on other CPUs, by the node's name."""
+    x86, *others = operator.litert_cases(node, inputs, operator.all_cases(node, inputs))
+    count = int((np.stack([x86, *others]) != x86).any(axis=0).sum())
+    return {node.output.name: count} if count else {}
 
 
 def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> int:
