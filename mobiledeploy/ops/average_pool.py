@@ -1,9 +1,10 @@
 """The mean of each window of an image on the image's own grid: AVERAGE_POOL_2D.
 
 TFLite sums codes and divides by how many of them the window meets, padding not counted; halves go
-away from code 0, which of uint8 codes means up. XNNPACK leaves it to that kernel. ONNX Runtime rounds halves to even: with an
-output step slightly below 1 (`half_away`) it rounds them away from code 0 too, and no other mean
-moves over a half. A pool depends only on a window's sum and count, so all of them are tried.
+away from code 0, which of uint8 codes means up. XNNPACK leaves it to that kernel. ONNX Runtime
+rounds halves to even: with an output step slightly below 1 (`half_away`) it rounds them away from
+code 0 too, and no other mean moves over a half. A pool depends only on a window's sum and count,
+so all of them are tried.
 
 Where no window hangs over the border, the `.onnx` has a convolution with weights of 1, which is
 fused into an integer kernel; else an AveragePool, kept in float32 by the multiplication behind it,

@@ -162,6 +162,7 @@ class _Maker:
                 self._written[index] = self._layer(index, layer)
             except ConversionError as error:
                 self._obstacle(index, str(error), inexact=isinstance(error, _InexactError))
+            if self._written.get(index) is None:
                 self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
             self._obstacle(INPUT, f"further outputs: {', '.join(reading.other_outputs)}")
@@ -200,7 +201,10 @@ class _Maker:
     def _input(self) -> QTensor | None:
         source = self._reading.input
         try:
-            return _on_grid(self._unique(source.name or "input"), source.shape, source)
+            shape = source.shape
+            if len(shape) == 1 and source.axes == "NHWC":
+                shape = (1, 1, *shape)  # an image of one pixel, as the file states it
+            return _on_grid(self._unique(source.name or "input"), shape, source)
         except ConversionError as error:
             self._obstacle(INPUT, str(error))
             return None
@@ -211,9 +215,12 @@ class _Maker:
             raise ConversionError("; ".join(fault.detail for fault in layer.faults))
         sources = [self._written.get(read.source) for read in layer.reads]
         known = [source for source in sources if source is not None]
+        operator = table.of_kind(layer.kind)
+        others = layer.table is not None or layer.kind == "quantize" or index in self._measured
+        if operator is None and not others:
+            raise ConversionError(f"{layer.op} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
-        operator = table.of_kind(layer.kind)
         if layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
         if index in self._measured:
@@ -222,7 +229,7 @@ class _Maker:
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
-            raise ConversionError(f"{layer.op} is no operator of an integer graph")
+            raise ConversionError(f"`{layer.name}` has no operator")
         module: object = operator
         output = self._output(index, operator, layer)
         scores = output.scale != layer.output.scale or output.zero_point != layer.output.zero_point
@@ -722,5 +729,6 @@ def _on_written_scales(layer: StoredLayer, sources: Sequence[QTensor]) -> Stored
 
 def _on_grid(name: str, shape: Shape, grid: StoredTensor) -> QTensor:
     if grid.scale is None or grid.zero_point is None:
-        raise ConversionError(f"`{name}` holds {grid.dtype} without a scale, not int8 codes")
+        held = f"{grid.dtype} without a scale" if "8" in grid.dtype else grid.dtype
+        raise ConversionError(f"`{name}` holds {held}, not codes of 8 bits")
     return QTensor(name=name, shape=shape, scale=grid.scale, zero_point=grid.zero_point)

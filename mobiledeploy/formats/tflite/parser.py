@@ -140,6 +140,8 @@ def _tensor(
     sparse = table.table(schema.Tensor.SPARSITY) is not None
     quantised = table.table(schema.Tensor.QUANTISATION)
     grid = quantisation.grid(quantised, where)
+    if grid is not None and len(fixed) == 1 and grid.axis:
+        grid = dataclasses.replace(grid, axis=0)  # see `edit.with_possible_axes`
     limit.take(1 if grid is None else grid.scale.size)
     return TfliteTensor(
         name=name[:MOST_NAME],
