@@ -29,7 +29,14 @@ from mobiledeploy.compare.reachable_codes import (
 )
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Cases, Certified, MovesCodes, Sampled, StatesMultiplier
+from mobiledeploy.ops.capabilities import (
+    Cases,
+    Certified,
+    MovesCodes,
+    OwnKernel,
+    Sampled,
+    StatesMultiplier,
+)
 from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.each_kernel import by_each_kernel, limits
 from mobiledeploy.ops.each_pair import all_pairs
@@ -427,7 +434,10 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     if not isinstance(operator, Certified):
         return []
     if limits(operator, function.format, node, inputs, layer.op):
-        return []
+        own: object = operator
+        if function.format != "tflite" or not isinstance(own, OwnKernel):
+            return []
+        return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
     kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 

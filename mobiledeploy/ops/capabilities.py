@@ -127,6 +127,14 @@ class CertifiedOnX86(Protocol):
 
 
 @runtime_checkable
+class OwnKernel(Protocol):
+    """A `Certified` module whose operator TFLite computes itself where XNNPACK takes it not."""
+
+    def litert_own(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+        """Return the output codes of cases by TFLite's own kernel."""
+
+
+@runtime_checkable
 class GivesScores(Protocol):
     """A module whose operator may make scores of the logits where it is a network's last."""
 

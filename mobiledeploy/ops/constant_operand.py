@@ -27,6 +27,7 @@ def table_of(
     node_type: Callable[..., Node],
     limits_of: Callable[[Any, Sequence[QTensor], str], Iterator[str]],
     codes_of: Callable[[Any, Sequence[QTensor], Cases], tuple[Codes, ...]],
+    own: Callable[[Any, Sequence[QTensor], Cases], Codes] | None = None,
 ) -> StoredLayer:
     """Return the table of an operator of which one operand is a constant.
 
@@ -35,6 +36,7 @@ def table_of(
         node_type: Its node, made of `inputs` and `output`.
         limits_of: Its `litert_limits`.
         codes_of: Its `litert_cases`.
+        own: Its `litert_own`, for a node with limits; None if it has none.
 
     Returns:
         A layer with a fault where the constant is none that fits one table, or one a channel.
@@ -68,9 +70,13 @@ def table_of(
         both, cases = both[::-1], cases[::-1]
     node = node_type(inputs=(both[0].name, both[1].name), output=result)
     limits = [*limits_of(node, both, source.operator.builtin)]
-    if limits:
+    if limits and own is None:
         return with_fault(source.layer, "operand", "; ".join(limits))
-    codes, *others = codes_of(node, both, (cases[0], cases[1]))
+    pairs = cases[0], cases[1]
+    by_each = codes_of(node, both, pairs)
+    if limits and own is not None:
+        by_each = (own(node, both, pairs),)
+    codes, *others = by_each
     by_cpu = int((np.stack([codes, *others]) != codes).any(axis=0).sum())
     table = codes.astype(np.int8)
     layer = dataclasses.replace(

@@ -67,7 +67,7 @@ integers. `moved scales`: one that reads its inputs by scales that are some unit
 off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
 several copies of its input, since its weights have nine bits. `quantised bias`: one with the
 integers that ONNX Runtime makes of its float bias. `corrected axis`: the same one, of whose
-bias the source names a quantised dimension that there is not; LiteRT compares a copy that names the
+bias the source names a quantised dimension that there is not; LiteRT runs a copy that names the
 first. `inexact`: an operator that gives
 other codes."""
 
@@ -391,7 +391,7 @@ def to_format(
     )
 
 
-def _of_axes(file: ModelFile, changed: Collection[int]) -> Iterator[ConvertedOperator]:
+def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOperator]:
     """Yield the operators that read tensors whose quantised dimension there is not."""
     for index, operator in enumerate(file.tflite.operators):
         if not changed.isdisjoint(operator.inputs):
@@ -751,8 +751,8 @@ def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
     read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
     if any(layer.op == "CUSTOM" for layer in read):
         return (
-            "convert the file from before it was compiled for an accelerator such as the Edge TPU, "
-            "or without the custom operator"
+            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
+            "or without that operator"
         )
     if any(layer.kind == "unknown" and not layer.faults for layer in read):
         return (

@@ -28,6 +28,7 @@ from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
+from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.node import Node
@@ -42,7 +43,7 @@ from mobiledeploy.ops.stored import (
     StoredTensor,
     with_clamp,
 )
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
+from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
 Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "convolution", "inexact"]
@@ -241,7 +242,8 @@ class _Maker:
                 for source, read in zip(known, layer.reads, strict=True)
             ]
         if layer.kind == "concatenation":
-            known = [self._part(index, source, output) for source in known]
+            dtype = layer.output.dtype
+            known = [self._part(index, source, output, dtype) for source in known]
         inputs = self._shaped(operator, layer, known)
         node = _checked(operator, _on_written_scales(layer, known), inputs, output)
         if isinstance(node, Conv):
@@ -335,6 +337,18 @@ class _Maker:
             return missed
 
         missed = off(node)
+        pool = layer.op == "AVERAGE_POOL_2D" and self._reading.format == "tflite"
+        if missed.any() and pool and isinstance(node, Mean):
+            # It does not round like a mean, but is the pool that it is called.
+            window = inputs[0].shape[0], inputs[0].shape[1]
+            twin: Node = AveragePool(
+                input=node.input,
+                output=node.output,
+                window=window,
+                strides=window,
+                padding="valid",
+            )
+            return twin, np.zeros_like(missed)
         unsigned = self._reading.format == "tflite" and layer.output.dtype == "uint8"
         if missed.any() and unsigned and isinstance(node, AveragePool | Mean):
             output = dataclasses.replace(node.output, unsigned=True)
@@ -495,8 +509,10 @@ class _Maker:
             self._again[key] = output
         return self._again[key]
 
-    def _part(self, index: int, source: QTensor, output: QTensor) -> QTensor:
+    def _part(self, index: int, source: QTensor, output: QTensor, dtype: str) -> QTensor:
         """Return a part of a concatenation on the grid of the whole, by a table if need be.
+
+        LiteRT does not load int8 parts on several grids.
 
         Raises:
             ConversionError: The arithmetic by which the file does this is not known.
@@ -504,7 +520,7 @@ class _Maker:
         grid = output.scale, output.zero_point
         if (source.scale, source.zero_point) == grid:
             return source
-        if self._reading.format != "onnx":
+        if self._reading.format == "tflite" and dtype != "uint8":
             raise ConversionError(f"it joins `{source.name}` with tensors on other grids")
         key = source.name, float(output.scale), output.zero_point, "part"
         if key not in self._again:
@@ -512,7 +528,8 @@ class _Maker:
             part = dataclasses.replace(
                 source, name=name, scale=output.scale, zero_point=output.zero_point
             )
-            codes = _by_floats(source, part)
+            by = _by_floats if self._reading.format == "onnx" else _joined_by_tflite
+            codes = by(source, part)
             self._note(index, part, "table", np.zeros(codes.size, np.int64), 0)
             self._nodes.append(lookup.of_table(codes, [source], part))
             self._again[key] = part
@@ -629,6 +646,8 @@ def _of_table(
             node = _checked(operator, named, [source], output)
         except ConversionError:
             continue
+        if [*operator.litert_limits(node, [source], next(iter(operator.TFLITE)))]:
+            continue
         (computed, *_) = operator.litert_cases(node, [source], (all_codes(),))
         if np.array_equal(computed, codes):
             return node
@@ -657,8 +676,8 @@ _NARROWEST, _WIDEST = 2.0**-8, 2.0**7
 def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Codes:
     """Return the codes of all codes on another grid.
 
-    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; ONNX
-    Runtime computes in float32.
+    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; between
+    int8 and uint8 TFLite's tflite/kernels/quantize.cc; ONNX Runtime computes in float32.
 
     Raises:
         ConversionError: A grid is not known, or XNNPACK does not take it.
@@ -670,6 +689,10 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     )
     if file == "onnx":
         return _by_floats(before, out)
+    if {source.dtype, layer.output.dtype} == {"int8", "uint8"}:
+        fixed = FixedPoint.of(float(before.scale) / float(out.scale))
+        moved = fixed.times(all_codes() - before.zero_point) + out.zero_point
+        return np.clip(moved, QMIN, QMAX)
     ratio = before.scale / out.scale
     if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
         raise ConversionError(
@@ -685,6 +708,19 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
 def _by_floats(source: QTensor, out: QTensor) -> Codes:
     """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
     return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
+
+
+def _joined_by_tflite(source: QTensor, out: QTensor) -> Codes:
+    """Return the codes of all codes on another grid, as CONCATENATION of uint8 computes them.
+
+    Source: TFLite's tflite/kernels/internal/reference/concatenation.h.
+    """
+    scale = source.scale * (np.float32(1) / out.scale)
+    unsigned = (all_codes() + UINT8_OFFSET).astype(np.float32)
+    steps = unsigned * scale + np.float32(-(source.zero_point + UINT8_OFFSET)) * scale
+    away = np.trunc(np.abs(steps) + np.float32(0.5)) * np.sign(steps)
+    codes: Codes = np.clip(away.astype(np.int64) + out.zero_point, QMIN, QMAX)
+    return codes
 
 
 def _activation(bounds: tuple[int, int], output: QTensor) -> Activation:
