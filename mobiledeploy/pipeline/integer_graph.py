@@ -690,9 +690,7 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     if file == "onnx":
         return _by_floats(before, out)
     if {source.dtype, layer.output.dtype} == {"int8", "uint8"}:
-        fixed = FixedPoint.of(float(before.scale) / float(out.scale))
-        moved = fixed.times(all_codes() - before.zero_point) + out.zero_point
-        return np.clip(moved, QMIN, QMAX)
+        return _with_other_type(before, out, math.prod(source.shape))
     ratio = before.scale / out.scale
     if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
         raise ConversionError(
@@ -708,6 +706,35 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
 def _by_floats(source: QTensor, out: QTensor) -> Codes:
     """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
     return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
+
+
+def _with_other_type(source: QTensor, out: QTensor, size: int) -> Codes:
+    """Return the codes of all codes on another grid, as QUANTIZE from int8 to uint8 or back.
+
+    TFLite computes 16 at a time by vector instructions, and those that are left over otherwise.
+
+    Args:
+        source: Grid of what it reads.
+        out: Grid of what it writes.
+        size: How many codes the tensor has.
+
+    Raises:
+        ConversionError: A code becomes another one at the tensor's end than before.
+    """
+    factor = FixedPoint.of(float(source.scale) / float(out.scale))
+    left = all_codes() - source.zero_point
+    vector, scalar = (
+        np.clip(factor.times(left, halves_up=up) + out.zero_point, QMIN, QMAX)
+        for up in (True, False)
+    )
+    rest = size % _LANES
+    if rest and size > _LANES and not np.array_equal(vector, scalar):
+        raise ConversionError(f"LiteRT rounds the last {rest} of its {size} codes otherwise")
+    return scalar if size < _LANES else vector
+
+
+_LANES: Final = 16
+"""Codes that TFLite's QUANTIZE converts at a time."""
 
 
 def _joined_by_tflite(source: QTensor, out: QTensor) -> Codes:
