@@ -27,9 +27,19 @@ from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import NO_PADS, Padding, Pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    UINT8_OFFSET,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
-from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("pad",)

@@ -14,7 +14,15 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, onnx, stored, tflite, without_weights
+from mobiledeploy.ops import (
+    constant_operand,
+    each_pair,
+    onnx,
+    stored,
+    sums,
+    tflite,
+    without_weights,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, required
@@ -245,6 +253,10 @@ class SumOperator(Generic[T]):
         del form
         return (self._by(xnnpack, node, inputs, cases),)
 
+    def litert_own(self, node: T, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+        """Return the codes of TFLite's own kernel."""
+        return self._by(sums.tflite, node, inputs, cases)
+
     def ort_cases(
         self, node: T, inputs: Sequence[QTensor], cases: Cases, form: str = ""
     ) -> tuple[Codes, ...]:
@@ -340,8 +352,12 @@ class SumOperator(Generic[T]):
         onnx.quantise(model, real, node.output, output)
 
     def layer_of_tflite(self, source: LayerSource) -> StoredLayer:
-        """Return a sum of two activations."""
-        return source.as_kind(self.LAYERS[0]) if len(source.inputs) == 2 else source.layer
+        """Return a sum of two activations, or the table of one and a constant."""
+        if len(source.inputs) != 2:
+            return constant_operand.table_of(
+                source, self.NODE, self.litert_limits, self.litert_cases, self.litert_own
+            )
+        return source.as_kind(self.LAYERS[0])
 
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""

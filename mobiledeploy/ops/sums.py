@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours
 from mobiledeploy.ops.each_pair import all_pairs
+from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
 
@@ -34,6 +35,9 @@ NARROWEST: Final = 2.0**-10
 WIDEST: Final = 2.0**8
 """Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
 additions to a kernel with another arithmetic."""
+
+OWN_BITS: Final = 20
+"""By which TFLite's own kernel shifts operands to the left."""
 
 Scales: TypeAlias = tuple[np.float32, np.float32, np.float32]
 """Of the first operand, of the second, negative if it is subtracted, and of the output."""
@@ -66,6 +70,27 @@ def xnnpack(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.floa
     """Return XNNPACK's sums, on every architecture."""
     a_ratio, b_ratio = a_scale / scale, b_scale / scale
     return fixed_point(operands, a_ratio, b_ratio, bits=21, away_from_zero=False)
+
+
+def tflite(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return the sums of TFLite's own kernel, which takes all scales.
+
+    Both operands are put on a grid of twice the larger scale, with 20 more bits.
+
+    Source: TFLite's tflite/kernels/add.cc and sub.cc.
+    """
+    a, b, out = float(a_scale.item()), float(b_scale.item()), float(scale)
+    twice = 2 * max(a, abs(b))
+    left, right = (
+        FixedPoint.of(abs(each) / twice).times((codes - zero) << OWN_BITS)
+        for each, codes, zero in zip(
+            (a, b), (operands.a, operands.b), operands.zeros, strict=False
+        )
+    )
+    total = left + right if b > 0 else left - right
+    rounded = FixedPoint.of(twice / ((1 << OWN_BITS) * out)).times(total)
+    codes: Codes = np.clip(rounded + operands.zeros[2], QMIN, QMAX)
+    return codes
 
 
 def fixed_point(

@@ -25,11 +25,12 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format, Operator
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
@@ -57,6 +58,7 @@ FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
 Form: TypeAlias = Literal[
     "operator", "table", "clamp", "scores", "convolution", "inexact",
     "integers", "moved scales", "shifted weights", "copied channels", "quantised bias",
+    "corrected axis",
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
@@ -64,7 +66,9 @@ grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that
 integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
 off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
 several copies of its input, since its weights have nine bits. `quantised bias`: one with the
-integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
+integers that ONNX Runtime makes of its float bias. `corrected axis`: the same one, of whose
+bias the source names a quantised dimension that there is not; LiteRT runs a copy that names the
+first. `inexact`: an operator that gives
 other codes."""
 
 
@@ -159,6 +163,7 @@ class Converted:
         excused: Numbers of the source's layers that are other layers in the target, or other
             functions on other CPUs.
         added: Names of the target's layers that are none of the source.
+        loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
     """
 
     data: bytes
@@ -166,6 +171,7 @@ class Converted:
     operators: tuple[ConvertedOperator, ...]
     excused: frozenset[int]
     added: frozenset[str]
+    loadable: bytes | None = None
 
 
 def convert(
@@ -212,10 +218,14 @@ def convert(
     options = Options(threads=threads)
     converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
-        beside = Path(folder) / out.name
+        beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
+        if converted.loadable is not None:
+            compared = Path(folder) / "source" / path.name
+            compared.parent.mkdir()
+            compared.write_bytes(converted.loadable)
         verification = pair.verify(
-            path, beside, data=data, samples=samples, options=options, progress=progress
+            compared, beside, data=data, samples=samples, options=options, progress=progress
         )
         written = model_file.read(beside)
     report = _report(file, written, converted, verification)
@@ -340,11 +350,21 @@ def to_format(
         graph, copies = symmetric.graph, symmetric.copies
         data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
     operators = (
-        *(_of_form(file, layers, form) for form in made.forms),
+        *(
+            _of_form(file, layers, form)
+            for form in made.forms
+            if form.form != "operator" or form.name not in by_cpu  # which its certificate tells
+        ),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
         *_of_biases(file, layers, biased),
     )
+    loadable = None
+    if file.format == "tflite":
+        mended, changed = tflite_edit.with_possible_axes(file.tflite)
+        if changed:
+            loadable = mended
+            operators = (*operators, *_of_axes(file, changed))
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
     excused |= {places[name] for name in by_cpu if name in places}
@@ -367,7 +387,20 @@ def to_format(
         operators=tuple(sorted(operators, key=lambda each: each.index)),
         excused=frozenset(excused),
         added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
+        loadable=loadable,
     )
+
+
+def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOperator]:
+    """Yield the operators that read tensors whose quantised dimension there is not."""
+    for index, operator in enumerate(file.tflite.operators):
+        if not changed.isdisjoint(operator.inputs):
+            yield ConvertedOperator(
+                index=index,
+                operator=operator.builtin,
+                layer=file.tflite.tensors[operator.output(0)].unique_name,
+                form="corrected axis",
+            )
 
 
 def _with_writers(
@@ -523,6 +556,11 @@ def _certificates(
                 differing_before=0,
                 differing_after=0,
             )
+            here: object = operator
+            if isinstance(here, CertifiedOnX86):
+                certificates[name] = here.certify_x86(node, inputs)
+                by_cpu.update(_by_cpu(operator, node, inputs))
+                continue
             elsewhere = _only_elsewhere(operator, node, inputs)
             if elsewhere:
                 certificates[name], by_cpu[name] = certificate, elsewhere
@@ -531,6 +569,13 @@ def _certificates(
             if inexact:
                 certificates[name] = dataclasses.replace(certificate, differing_after=1)
     return certificates, by_cpu, failed
+
+
+def _by_cpu(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> dict[str, int]:
+    """Return for how many cases LiteRT gives other codes on other CPUs, by the node's name."""
+    x86, *others = operator.litert_cases(node, inputs, operator.all_cases(node, inputs))
+    count = int((np.stack([x86, *others]) != x86).any(axis=0).sum())
+    return {node.output.name: count} if count else {}
 
 
 def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> int:
@@ -697,9 +742,26 @@ def _refusal(
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint=_WRITE_ANYWAY
-        if loose
-        else "only networks of the operators in docs/convert.md can be converted",
+        hint=_WRITE_ANYWAY if loose else _hint_of(layers, obstacles),
+    )
+
+
+def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
+    """Return what helps a user whose file cannot be converted."""
+    read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
+    if any(layer.op == "CUSTOM" for layer in read):
+        return (
+            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
+            "or without that operator"
+        )
+    if any(layer.kind == "unknown" and not layer.faults for layer in read):
+        return (
+            "`docs/convert.md` names the operators that can be converted: leave the others out of "
+            "the network, such as what it does behind its scores"
+        )
+    return (
+        "make the file again from its float network: `mobiledeploy quantize` chooses scales with "
+        "which both files are exact"
     )
 
 

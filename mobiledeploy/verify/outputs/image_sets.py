@@ -28,12 +28,15 @@ from mobiledeploy.data.preprocess import centre_crop
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.spec.channel_scaling import CHANNELS
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 
 RANDOM_IMAGES = 16
 IMPULSES = 8
 NATURAL_IMAGES: Final = 64
+_SMALLEST: Final = 8
+"""Height and width of the smallest image that may look natural."""
 _CANVAS: Final = 3
 """Sides of the canvas, in sides of an image."""
 
@@ -107,6 +110,35 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
     return ImageSet(
         name="natural-looking images",
         names=[f"natural {number}" for number in range(images)],
+        pixels=pixels,
+    )
+
+
+def made_up(shape: Shape, *, images: int) -> ImageSet:
+    """Return images for an input of this shape, or runs of values where it takes no image."""
+    if len(shape) == 3 and shape[2] in CHANNELS and min(shape[:2]) >= _SMALLEST:
+        return natural((shape[0], shape[1], shape[2]), images=images)
+    return _values(shape, images)
+
+
+def _values(shape: Shape, images: int) -> ImageSet:
+    """Return inputs for files that take no images: runs of values with noise.
+
+    An input depends on its number only.
+    """
+
+    def pixels(start: int, stop: int) -> Pixels:
+        made = np.empty((stop - start, math.prod(shape)), np.uint8)
+        for row in range(stop - start):
+            rng = np.random.default_rng([2, start + row])
+            run = np.cumsum(rng.normal(0, rng.uniform(1, 40), made.shape[1]))
+            noise = rng.normal(0, rng.uniform(0, 60), made.shape[1])
+            made[row] = np.clip(np.rint(run + noise + rng.uniform(0, 255)), 0, 255)
+        return made.reshape(-1, *shape)
+
+    return ImageSet(
+        name="rows of values",
+        names=[f"values {number}" for number in range(images)],
         pixels=pixels,
     )
 
