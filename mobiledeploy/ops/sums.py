@@ -8,6 +8,7 @@ Sources: XNNPACK's microparams-init.c and qs8-vadd.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -209,13 +210,23 @@ def certify_kernels(
         zeros: Their zero points.
         kernels: By which ONNX Runtime may compute the layer.
     """
+    return dataclasses.replace(_certified(scales, zeros, tuple(kernels)), name=name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _certified(scales: Scales, zeros: Zeros, kernels: tuple[SumKernel, ...]) -> Certificate:
+    """Return a certificate without the layer's name.
+
+    A quantisation asks for each several times: for the ranges, for the `.onnx`, and for the proof
+    that the files hold one graph.
+    """
     a_scale, b_scale, scale = scales
     a, b = all_pairs()
     operands = Operands(a=a, b=b, zeros=zeros)
     expected = xnnpack(operands, one(a_scale), one(b_scale), scale)[0]
     before = _differing(operands, expected, (a_scale, b_scale), scale, kernels)
     if not before:
-        return _certificate(name, (a_scale, b_scale), differing_before=0)
+        return _certificate((a_scale, b_scale), differing_before=0)
     near = _near_half(operands, a_scale, b_scale, scale)
     near = near[:: max(1, -(-near.size // SIEVE))]
     few = Operands(a=a[near], b=b[near], zeros=zeros)
@@ -227,9 +238,9 @@ def certify_kernels(
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
         pair = a_tried[candidate], b_tried[candidate]
         if not _differing(operands, expected, pair, scale, kernels):
-            return _certificate(name, pair, differing_before=before)
+            return _certificate(pair, differing_before=before)
     return dataclasses.replace(
-        _certificate(name, (a_scale, b_scale), differing_before=before), integers=True
+        _certificate((a_scale, b_scale), differing_before=before), integers=True
     )
 
 
@@ -269,11 +280,9 @@ def _neighbours(a_scale: np.float32, b_scale: np.float32) -> tuple[Floats, Float
     )
 
 
-def _certificate(
-    name: str, scales: tuple[np.float32, np.float32], *, differing_before: int
-) -> Certificate:
+def _certificate(scales: tuple[np.float32, np.float32], *, differing_before: int) -> Certificate:
     return Certificate(
-        name=name,
+        name="",
         # Files state no negative scales.
         scales=(scales[0], abs(scales[1])),
         cases=all_pairs()[0].size,

@@ -8,9 +8,10 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -273,7 +274,7 @@ def quantize(
         task=task,
         qat=fine_tuning,
     )
-    with resume.lock_folder(root):
+    with resume.lock_folder(root), _FloatLogits(known, threads) as float_logits:
         publish.withdraw(root)
         versions = tuple(sorted(manifest.versions().items()))
         made_of = (config, taken.digest, names.names, versions)
@@ -281,7 +282,9 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, known, config, progress),
+            lambda folder: _quantise(
+                folder, known, config, progress, calibrated=float_logits.start
+            ),
             root=root,
             progress=progress,
         )
@@ -304,9 +307,7 @@ def quantize(
                     pixels=taken.held_back,
                     labels=taken.labels,
                     names=taken.names,
-                    float_logits=_float_logits(prepared, taken.held_back, threads)
-                    if known.float_logits is None
-                    else known.float_logits,
+                    float_logits=float_logits.result(),
                 ),
                 root / "export",
                 config,
@@ -515,9 +516,17 @@ def _of_photos(
 
 
 def _quantise(
-    folder: Path, known: _Known, config: ImportConfig, progress: Progress
+    folder: Path,
+    known: _Known,
+    config: ImportConfig,
+    progress: Progress,
+    *,
+    calibrated: Callable[[], object],
 ) -> QuantiseResult:
-    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
+    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`.
+
+    `calibrated` is called when LiteRT is idle again.
+    """
     prepared, taken = known.prepared, known.images
     network = prepared.network
     mean, std = network.architecture.scaling
@@ -528,6 +537,7 @@ def _quantise(
         threads=config.threads,
         progress=progress,
     )
+    calibrated()
     ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
     integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
@@ -585,6 +595,39 @@ def _float_logits(
     batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
     logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
     return np.concatenate(logits).reshape(len(pixels), architecture.classes)
+
+
+class _FloatLogits:
+    """The float network's logits of the held-back images, computed once; a context manager.
+
+    LiteRT computes them in the background, while Python writes the int8 files.
+    """
+
+    def __init__(self, known: _Known, threads: int) -> None:
+        self._known, self._threads = known, threads
+        self._pool = ThreadPoolExecutor(1)
+        self._future: Future[npt.NDArray[np.float32]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self) -> None:
+        """Start to compute them, unless they are known."""
+        if self._future is None and self._known.float_logits is None:
+            self._future = self._pool.submit(
+                _float_logits, self._known.prepared, self._known.images.held_back, self._threads
+            )
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """Return them, shape (images, classes)."""
+        self.start()
+        if self._future is not None:
+            return self._future.result()
+        assert self._known.float_logits is not None  # noqa: S101 - or `start` had started
+        return self._known.float_logits
 
 
 def _note(config: ImportConfig, known: _Known) -> str:

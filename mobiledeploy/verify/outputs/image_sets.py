@@ -34,6 +34,7 @@ from mobiledeploy.verify.report import VerifyReport
 RANDOM_IMAGES = 16
 IMPULSES = 8
 NATURAL_IMAGES: Final = 64
+SCENES_AT_A_TIME: Final = 2
 _CANVAS: Final = 3
 """Sides of the canvas, in sides of an image."""
 
@@ -100,8 +101,12 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
 
     def pixels(start: int, stop: int) -> Pixels:
         scenes = np.empty((stop - start, *shape), np.uint8)
-        for row in range(stop - start):
+
+        def fill(row: int) -> None:
             scenes[row] = _scene(canvas, shape, start + row)
+
+        with ThreadPoolExecutor(SCENES_AT_A_TIME) as pool:
+            list(pool.map(fill, range(stop - start)))
         return scenes
 
     return ImageSet(
