@@ -108,10 +108,11 @@ def quantize(
             hint="`--data FOLDER` for a file that is shipped, `--random` to try a network",
         )
     with interruptible(), _read_early(model):
-        from mobiledeploy.base import codec
+        from mobiledeploy.base import codec, heap
         from mobiledeploy.pipeline import build as pipeline
         from mobiledeploy.pipeline import quantize as quantizing
 
+        heap.share()
         with _output.progress(quiet=quiet) as progress:
             report = quantizing.quantize(
                 model,

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.ops.certificate import REACH, Certificate, neighbours
+from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours
 from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class Operands:
     """Pairs of codes to add, and the zero points; int8.
 
     Attributes:
-        a: Codes of the first operand, shape (pairs,).
+        a: Codes of the first operand, shape (pairs,), or one that broadcasts against those of `b`.
         b: Codes of the second.
         zeros: Zero points of first, second and sum.
     """
@@ -223,8 +223,8 @@ def _certified(scales: Scales, zeros: Zeros, kernels: tuple[SumKernel, ...]) -> 
     a_scale, b_scale, scale = scales
     a, b = all_pairs()
     operands = Operands(a=a, b=b, zeros=zeros)
-    expected = xnnpack(operands, one(a_scale), one(b_scale), scale)[0]
-    before = _differing(operands, expected, (a_scale, b_scale), scale, kernels)
+    expected = codes_of_all_pairs(xnnpack, scales, zeros)
+    before = _differing(expected, scales, zeros, kernels)
     if not before:
         return _certificate((a_scale, b_scale), differing_before=0)
     near = _near_half(operands, a_scale, b_scale, scale)
@@ -237,24 +237,33 @@ def _certified(scales: Scales, zeros: Zeros, kernels: tuple[SumKernel, ...]) -> 
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
         pair = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, pair, scale, kernels):
+        if not _differing(expected, (*pair, scale), zeros, kernels):
             return _certificate(pair, differing_before=before)
     return dataclasses.replace(
         _certificate((a_scale, b_scale), differing_before=before), integers=True
     )
 
 
-def _differing(
-    operands: Operands,
-    expected: Codes,
-    scales: tuple[np.float32, np.float32],
-    scale: np.float32,
-    kernels: Sequence[SumKernel],
-) -> int:
+def _differing(expected: Int8, scales: Scales, zeros: Zeros, kernels: Sequence[SumKernel]) -> int:
     differs = np.zeros(expected.shape, bool)
     for kernel in kernels:
-        differs |= kernel(operands, one(scales[0]), one(scales[1]), scale)[0] != expected
+        differs |= codes_of_all_pairs(kernel, scales, zeros) != expected
     return int(differs.sum())
+
+
+@functools.lru_cache(maxsize=256)
+def codes_of_all_pairs(kernel: SumKernel, scales: Scales, zeros: Zeros) -> Int8:
+    """Return a kernel's sum of each pair of `all_pairs`; the array is shared and read-only.
+
+    Certificates and the comparison of two files ask for the same sums again.
+    """
+    each = all_codes()
+    # Broadcast, so that what depends on one code is computed once for it.
+    operands = Operands(a=each[:, np.newaxis], b=each, zeros=zeros)
+    sums = kernel(operands, one(scales[0]), one(scales[1]), scales[2])
+    codes = sums.astype(np.int8).ravel()
+    codes.setflags(write=False)
+    return codes
 
 
 def _near_half(

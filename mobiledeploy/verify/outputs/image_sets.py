@@ -102,11 +102,14 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
     def pixels(start: int, stop: int) -> Pixels:
         scenes = np.empty((stop - start, *shape), np.uint8)
 
-        def fill(row: int) -> None:
-            scenes[row] = _scene(canvas, shape, start + row)
+        grid = np.indices(shape[:2]) / max(shape[:2]) - 0.5
+
+        def fill(first: int) -> None:
+            for row in range(first, stop - start, SCENES_AT_A_TIME):
+                scenes[row] = _scene(canvas, grid, shape, start + row)
 
         with ThreadPoolExecutor(SCENES_AT_A_TIME) as pool:
-            list(pool.map(fill, range(stop - start)))
+            list(pool.map(fill, range(SCENES_AT_A_TIME)))
         return scenes
 
     return ImageSet(
@@ -171,12 +174,17 @@ def _canvas(side: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def _scene(canvas: npt.NDArray[np.float32], shape: tuple[int, int, int], number: int) -> Pixels:
+def _scene(
+    canvas: npt.NDArray[np.float32],
+    grid: npt.NDArray[np.float64],
+    shape: tuple[int, int, int],
+    number: int,
+) -> Pixels:
     rng = np.random.default_rng([1, number])
     height, width, channels = shape
     behind, before = (_piece(canvas, height, width, rng) for _ in range(2))
     angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
-    rows, columns = np.indices((height, width)) / max(height, width) - 0.5
+    rows, columns = grid
     edge = (np.cos(angle) * rows + np.sin(angle) * columns > offset)[..., None]
     values = np.where(edge, behind, before + np.float32(rng.normal(0, 0.7)))
     contrast, brightness = rng.uniform(25, 70), rng.uniform(70, 185)
