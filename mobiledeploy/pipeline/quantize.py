@@ -80,7 +80,7 @@ SINGLY: Final = 5
 """Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
-BATCH: Final = 64
+BATCH: Final = 16
 """Images of which the float inputs are in memory at a time."""
 
 
@@ -89,13 +89,11 @@ class Prepared:
     """An imported network, ready to be quantised.
 
     Attributes:
-        imported: The network and what its file says.
         graph: The simplified graph, whose input are scaled pixels.
         network: The same as layers and weights.
         border: See `simplify.input_scaling.ScaledGraph`.
     """
 
-    imported: Imported
     graph: FloatGraph
     network: Network
     border: float
@@ -189,7 +187,7 @@ def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = N
     """
     scaled = simplify(input_range.of_pixels(imported, scaling, name), pixels=True)
     network = to_network(scaled.graph, scaled.scaling)
-    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
+    return Prepared(graph=scaled.graph, network=network, border=scaled.border)
 
 
 def quantize(
@@ -258,6 +256,7 @@ def quantize(
             imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
             threads=threads, clock=clock, progress=progress,
         )  # fmt: skip
+    del imported  # its weights, which the simplified network holds folded
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
@@ -288,6 +287,8 @@ def quantize(
             root=root,
             progress=progress,
         )
+        known = _without_calibration(known)
+        taken = known.images
         chosen = root / "quantise" / f"{quantised.chosen}.tflite"
         exported, export_time = resume.run(
             "export",
@@ -423,7 +424,7 @@ def _of_values(
     graph = simplify(imported.graph).graph
     network = to_network(graph, values.scaling)
     return _Known(
-        prepared=Prepared(imported=imported, graph=graph, network=network, border=0.0),
+        prepared=Prepared(graph=graph, network=network, border=0.0),
         images=QuantiseImages(
             calibration=values.calibration,
             calibration_labels=None,
@@ -559,6 +560,12 @@ def _quantise(
     )
 
 
+def _without_calibration(known: _Known) -> _Known:
+    """Return what is known without the images that decided the ranges, to free their memory."""
+    images = dataclasses.replace(known.images, calibration=known.images.calibration[:0].copy())
+    return dataclasses.replace(known, images=images)
+
+
 def _seen(shape: Shape, crop: Crop) -> Preprocessing:
     """Return how photos become an input of a shape; mean and std are not known yet.
 
@@ -582,7 +589,10 @@ def _seen(shape: Shape, crop: Crop) -> Preprocessing:
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
     mean, std = network.architecture.scaling
-    return (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+    values = pixels.astype(np.float32)
+    values -= np.float32(mean)
+    values /= np.float32(std)
+    return values
 
 
 def _float_logits(
@@ -604,7 +614,8 @@ class _FloatLogits:
     """
 
     def __init__(self, known: _Known, threads: int) -> None:
-        self._known, self._threads = known, threads
+        self._prepared, self._images = known.prepared, known.images.held_back
+        self._known, self._threads = known.float_logits, threads
         self._pool = ThreadPoolExecutor(1)
         self._future: Future[npt.NDArray[np.float32]] | None = None
 
@@ -616,9 +627,9 @@ class _FloatLogits:
 
     def start(self) -> None:
         """Start to compute them, unless they are known."""
-        if self._future is None and self._known.float_logits is None:
+        if self._future is None and self._known is None:
             self._future = self._pool.submit(
-                _float_logits, self._known.prepared, self._known.images.held_back, self._threads
+                _float_logits, self._prepared, self._images, self._threads
             )
 
     def result(self) -> npt.NDArray[np.float32]:
@@ -626,8 +637,8 @@ class _FloatLogits:
         self.start()
         if self._future is not None:
             return self._future.result()
-        assert self._known.float_logits is not None  # noqa: S101 - or `start` had started
-        return self._known.float_logits
+        assert self._known is not None  # noqa: S101 - otherwise `start` has started
+        return self._known
 
 
 def _note(config: ImportConfig, known: _Known) -> str:

@@ -141,21 +141,25 @@ def extremes(shape: Shape, *, seed: int = 0) -> tuple[npt.NDArray[np.int8], tupl
     rows, columns = np.indices((height, width))
     checker = np.where((rows + columns) % 2, 127, -128)[..., None].repeat(channels, -1)
     ramp = np.linspace(-128, 127, width).astype(np.int64)[None, :, None]
-    named: list[tuple[str, npt.NDArray[np.int64]]] = [
-        ("all -128", np.full(shape, -128)),
-        ("all 127", np.full(shape, 127)),
-        ("all 0", np.zeros(shape, np.int64)),
-        ("checkerboard", checker),
-        ("ramp", np.broadcast_to(ramp, shape)),
+    named: list[tuple[str, npt.NDArray[np.int8]]] = [
+        ("all -128", np.full(shape, -128, np.int8)),
+        ("all 127", np.full(shape, 127, np.int8)),
+        ("all 0", np.zeros(shape, np.int8)),
+        ("checkerboard", checker.astype(np.int8)),
+        ("ramp", np.broadcast_to(ramp, shape).astype(np.int8)),
     ]
     corners = [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)]
     inside = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(IMPULSES - 4)]
     for row, column in corners + inside:
-        impulse = np.full(shape, -128)
+        impulse = np.full(shape, -128, np.int8)
         impulse[row, column] = 127
         named.append((f"impulse at {row},{column}", impulse))
-    named += [(f"uniform noise {i}", rng.integers(-128, 128, shape)) for i in range(RANDOM_IMAGES)]
-    return np.stack([image for _, image in named]).astype(np.int8), tuple(n for n, _ in named)
+    named += [
+        # Drawn as int64: int8 would be other numbers.
+        (f"uniform noise {i}", rng.integers(-128, 128, shape).astype(np.int8))
+        for i in range(RANDOM_IMAGES)
+    ]
+    return np.stack([image for _, image in named]), tuple(name for name, _ in named)
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
