@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
@@ -273,7 +274,7 @@ def quantize(
         task=task,
         qat=fine_tuning,
     )
-    with resume.lock_folder(root), _FloatLogits(known, threads) as float_logits:
+    with resume.lock_folder(root), _HeldBack(known, threads) as evaluated:
         publish.withdraw(root)
         versions = tuple(sorted(manifest.versions().items()))
         made_of = (config, taken.digest, names.names, versions)
@@ -281,9 +282,7 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(
-                folder, known, config, progress, calibrated=float_logits.start
-            ),
+            lambda folder: _quantise(folder, known, config, progress, calibrated=evaluated.start),
             root=root,
             progress=progress,
         )
@@ -304,14 +303,10 @@ def quantize(
             (*made_of, exported),
             lambda folder: stages.verify(
                 folder,
-                Evaluation(
-                    pixels=taken.held_back,
-                    labels=taken.labels,
-                    names=taken.names,
-                    float_logits=float_logits.result(),
-                ),
+                evaluated.evaluation(),
                 root / "export",
                 config,
+                packed=evaluated.packed(),
                 threads=threads,
                 progress=progress,
             ),
@@ -607,17 +602,17 @@ def _float_logits(
     return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
-class _FloatLogits:
-    """The float network's logits of the held-back images, computed once; a context manager.
+class _HeldBack:
+    """The held-back images with the float network's logits, made once; a context manager.
 
-    LiteRT computes them in the background, while Python writes the int8 files.
+    LiteRT computes the logits and zlib packs the images in the background, while Python writes the
+    int8 files.
     """
 
     def __init__(self, known: _Known, threads: int) -> None:
-        self._prepared, self._images = known.prepared, known.images.held_back
-        self._known, self._threads = known.float_logits, threads
+        self._known, self._threads = _without_calibration(known), threads
         self._pool = ThreadPoolExecutor(1)
-        self._future: Future[npt.NDArray[np.float32]] | None = None
+        self._futures: tuple[Future[Evaluation], Future[bytes]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -625,20 +620,29 @@ class _FloatLogits:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def start(self) -> None:
-        """Start to compute them, unless they are known."""
-        if self._future is None and self._known is None:
-            self._future = self._pool.submit(
-                _float_logits, self._prepared, self._images, self._threads
-            )
+    def start(self) -> tuple[Future[Evaluation], Future[bytes]]:
+        """Start, if that was not done."""
+        if self._futures is None:
+            evaluation = self._pool.submit(self._evaluate)
+            packed = self._pool.submit(lambda: held_back.to_bytes(evaluation.result()))
+            self._futures = evaluation, packed
+        return self._futures
 
-    def result(self) -> npt.NDArray[np.float32]:
-        """Return them, shape (images, classes)."""
-        self.start()
-        if self._future is not None:
-            return self._future.result()
-        assert self._known is not None  # noqa: S101 - otherwise `start` has started
-        return self._known
+    def evaluation(self) -> Evaluation:
+        """Return the images with the logits."""
+        return self.start()[0].result()
+
+    def packed(self) -> Future[bytes]:
+        """Return the bytes of their file."""
+        return self.start()[1]
+
+    def _evaluate(self) -> Evaluation:
+        images, logits = self._known.images, self._known.float_logits
+        if logits is None:
+            logits = _float_logits(self._known.prepared, images.held_back, self._threads)
+        return Evaluation(
+            pixels=images.held_back, labels=images.labels, names=images.names, float_logits=logits
+        )
 
 
 def _note(config: ImportConfig, known: _Known) -> str:

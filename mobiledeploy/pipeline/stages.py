@@ -4,7 +4,7 @@ import dataclasses
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -258,12 +258,23 @@ def verify(
     exported: Path,
     config: BuildConfig | ImportConfig,
     *,
+    packed: Future[bytes] | None = None,
     threads: int,
     progress: Progress,
 ) -> VerifyReport:
-    """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`."""
-    with ThreadPoolExecutor(1) as pool:  # compresses the images while the files are compared
-        packed = pool.submit(held_back.to_bytes, evaluation)
+    """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`.
+
+    Args:
+        folder: Where they are written.
+        evaluation: The held-back images.
+        exported: The folder of the two files.
+        config: Of the build.
+        packed: The bytes of `evaluation.npz`, where somebody makes them already.
+        threads: Images that run at a time.
+        progress: Called after every batch.
+    """
+    with ThreadPoolExecutor(1) as pool:  # packs the images while the files are compared
+        packed = packed or pool.submit(held_back.to_bytes, evaluation)
         report, answers, grids = _compared(
             evaluation, exported, config, threads=threads, progress=progress
         )
