@@ -74,11 +74,10 @@ def load(
         natural = image_sets.natural(
             preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
         )
-        pixels = natural.pixels(0, len(natural))
         return QuantiseImages(
-            calibration=pixels[:CALIBRATION_IMAGES],
+            calibration=natural.pixels(0, CALIBRATION_IMAGES),
             calibration_labels=None,
-            held_back=pixels[CALIBRATION_IMAGES:],
+            held_back=natural.pixels(CALIBRATION_IMAGES, len(natural)),
             labels=None,
             names=tuple(natural.names[CALIBRATION_IMAGES:]),
             unreadable=(),

@@ -37,6 +37,7 @@ IMPULSES = 8
 NATURAL_IMAGES: Final = 64
 _SMALLEST: Final = 8
 """Height and width of the smallest image that may look natural."""
+SCENES_AT_A_TIME: Final = 2
 _CANVAS: Final = 3
 """Sides of the canvas, in sides of an image."""
 
@@ -103,8 +104,15 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
 
     def pixels(start: int, stop: int) -> Pixels:
         scenes = np.empty((stop - start, *shape), np.uint8)
-        for row in range(stop - start):
-            scenes[row] = _scene(canvas, shape, start + row)
+
+        grid = np.indices(shape[:2]) / max(shape[:2]) - 0.5
+
+        def fill(first: int) -> None:
+            for row in range(first, stop - start, SCENES_AT_A_TIME):
+                scenes[row] = _scene(canvas, grid, shape, start + row)
+
+        with ThreadPoolExecutor(SCENES_AT_A_TIME) as pool:
+            list(pool.map(fill, range(SCENES_AT_A_TIME)))
         return scenes
 
     return ImageSet(
@@ -165,21 +173,25 @@ def extremes(shape: Shape, *, seed: int = 0) -> tuple[npt.NDArray[np.int8], tupl
     rows, columns = np.indices((height, width))
     checker = np.where((rows + columns) % 2, 127, -128)[..., None].repeat(channels, -1)
     ramp = np.linspace(-128, 127, width).astype(np.int64)[None, :, None]
-    named: list[tuple[str, npt.NDArray[np.int64]]] = [
-        ("all -128", np.full(shape, -128)),
-        ("all 127", np.full(shape, 127)),
-        ("all 0", np.zeros(shape, np.int64)),
-        ("checkerboard", checker),
-        ("ramp", np.broadcast_to(ramp, shape)),
+    named: list[tuple[str, npt.NDArray[np.int8]]] = [
+        ("all -128", np.full(shape, -128, np.int8)),
+        ("all 127", np.full(shape, 127, np.int8)),
+        ("all 0", np.zeros(shape, np.int8)),
+        ("checkerboard", checker.astype(np.int8)),
+        ("ramp", np.broadcast_to(ramp, shape).astype(np.int8)),
     ]
     corners = [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)]
     inside = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(IMPULSES - 4)]
     for row, column in corners + inside:
-        impulse = np.full(shape, -128)
+        impulse = np.full(shape, -128, np.int8)
         impulse[row, column] = 127
         named.append((f"impulse at {row},{column}", impulse))
-    named += [(f"uniform noise {i}", rng.integers(-128, 128, shape)) for i in range(RANDOM_IMAGES)]
-    return np.stack([image for _, image in named]).astype(np.int8), tuple(n for n, _ in named)
+    named += [
+        # Drawn as int64: int8 would be other numbers.
+        (f"uniform noise {i}", rng.integers(-128, 128, shape).astype(np.int8))
+        for i in range(RANDOM_IMAGES)
+    ]
+    return np.stack([image for _, image in named]), tuple(name for name, _ in named)
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
@@ -198,12 +210,17 @@ def _canvas(side: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def _scene(canvas: npt.NDArray[np.float32], shape: tuple[int, int, int], number: int) -> Pixels:
+def _scene(
+    canvas: npt.NDArray[np.float32],
+    grid: npt.NDArray[np.float64],
+    shape: tuple[int, int, int],
+    number: int,
+) -> Pixels:
     rng = np.random.default_rng([1, number])
     height, width, channels = shape
     behind, before = (_piece(canvas, height, width, rng) for _ in range(2))
     angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
-    rows, columns = np.indices((height, width)) / max(height, width) - 0.5
+    rows, columns = grid
     edge = (np.cos(angle) * rows + np.sin(angle) * columns > offset)[..., None]
     values = np.where(edge, behind, before + np.float32(rng.normal(0, 0.7)))
     contrast, brightness = rng.uniform(25, 70), rng.uniform(70, 185)
