@@ -7,8 +7,7 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -38,7 +37,6 @@ from mobiledeploy.ops.stored import (
     LayerInput,
     StoredLayer,
     StoredTensor,
-    with_clamp,
 )
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
@@ -113,12 +111,7 @@ class GraphOfReading:
     obstacles: tuple[Obstacle, ...]
 
 
-def graph_of(
-    reading: Reading,
-    *,
-    inexact: bool = False,
-    measured: Mapping[int, Int8] = MappingProxyType({}),
-) -> GraphOfReading:
+def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
     """Return the integer graph of a file's layers, or what stands in its way.
 
     Args:
@@ -126,10 +119,8 @@ def graph_of(
             whatever grid the file puts them.
         inexact: Whether a layer that fits no table becomes LiteRT's operator, which misses some
             codes.
-        measured: What the file's runtime gives for all codes of layers that are no operators of an
-            integer graph, by the index of the layer.
     """
-    return _Maker(reading, inexact=inexact, measured=measured).finish()
+    return _Maker(reading, inexact=inexact).finish()
 
 
 class _InexactError(ConversionError):
@@ -139,9 +130,8 @@ class _InexactError(ConversionError):
 class _Maker:
     """A graph while its nodes are added."""
 
-    def __init__(self, reading: Reading, *, inexact: bool, measured: Mapping[int, Int8]) -> None:
+    def __init__(self, reading: Reading, *, inexact: bool) -> None:
         self._reading = reading
-        self._measured = measured
         self._inexact = inexact
         self._nodes: list[Node] = []
         self._names: set[str] = set()
@@ -214,9 +204,6 @@ class _Maker:
         operator = table.of_kind(layer.kind)
         if layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
-        if index in self._measured:
-            layer = dataclasses.replace(layer, kind="table", table=self._measured[index])
-            layer = with_clamp(layer, layer.clamp)
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
