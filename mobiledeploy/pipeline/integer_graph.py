@@ -18,7 +18,8 @@ from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
-from mobiledeploy.ops import each_code, lookup, table
+from mobiledeploy.integer.table_as_convolution import table_as_convolution
+from mobiledeploy.ops import conv, each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.capabilities import Certified, GivesScores, MovesCodes
@@ -338,6 +339,13 @@ class _Maker:
         node = _of_table(layer, codes, source, output) if unary else None
         if node is not None:
             return self._append(index, node)
+        if layer.table is not None and layer.table.ndim > 1:
+            (pixels,) = self._shaped(conv, layer, known)
+            image = dataclasses.replace(output, shape=pixels.shape)
+            convolution = table_as_convolution(layer.table, pixels, image)
+            if convolution is not None:
+                self._note(index, output, "convolution", np.zeros(codes.size, np.int64), 0)
+                return self._append(index, convolution)
         self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
         return self._append(index, lookup.of_table(codes, known, output))
 
