@@ -621,7 +621,7 @@ def _of_kernels(
         )
 
 
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "scores"})
+_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
 """Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""

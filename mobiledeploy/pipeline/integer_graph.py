@@ -18,6 +18,7 @@ from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
+from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
 from mobiledeploy.integer.table_as_convolution import table_as_convolution
 from mobiledeploy.ops import conv, each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
@@ -39,14 +40,18 @@ from mobiledeploy.ops.stored import (
     StoredLayer,
     StoredTensor,
 )
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
-Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "convolution", "inexact"]
+Form: TypeAlias = Literal[
+    "operator", "table", "clamp", "scores", "convolution", "moved scales", "inexact"
+]
 """What a layer became. `operator`: what it is in the file. `table`: one of all codes, or of all
 pairs of codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on
-TFLite's grid of scores. `convolution`: a mean as a depthwise one. `inexact`: what LiteRT computes,
-and not what the file's runtime does."""
+TFLite's grid of scores. `convolution`: a mean or a line as a depthwise one. `moved scales`: a sum of
+copies of its operands whose scales are some units in the last place off. `inexact`: what LiteRT
+computes, and not what the file's runtime does."""
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
@@ -267,6 +272,11 @@ class _Maker:
                 self._note(index, output, "operator", off, by_cpu)
             return self._add(index, node, layer)
         pairs = len(inputs) == 2 and expected.size == lookup.CODES**2
+        if node is not None and not limits and isinstance(operator, SumOperator):
+            moved = self._with_moved_scales(operator.sign, node, inputs, expected)
+            if moved is not None:
+                self._note(index, output, "moved scales", off, by_cpu)
+                return self._add(index, moved, layer)
         if pairs or module.ONE_CODE:
             shape = _broadcast(inputs)
             output = dataclasses.replace(output, shape=shape)
@@ -288,6 +298,29 @@ class _Maker:
             f"LiteRT's {next(iter(operator.TFLITE))} gives other codes for {differing:,} of "
             f"{off.size:,} {module.CASES}, by {lsb} at most"
         )
+
+    def _with_moved_scales(
+        self, sign: int, node: Node, inputs: Sequence[QTensor], expected: Codes
+    ) -> Node | None:
+        """Return a sum that reads copies of its operands, with which it gives all codes.
+
+        None where there are no such scales, or the operands are no images.
+        """
+        a, b = inputs
+        if len(a.shape) != IMAGE_AXES or a.shape != b.shape:
+            return None
+        scales = moved_scales(expected, (a, b), node.output, sign=sign)
+        if scales is None:
+            return None
+        names = self._unique(f"{a.name}/copied"), self._unique(f"{b.name}/copied")
+        read = []
+        for source, copy in zip(inputs, copies((a, b), scales, names), strict=True):
+            if copy is not None:
+                self._nodes.append(copy)
+            read.append(source.name if copy is None else copy.output.name)
+        made: Any = node
+        moved: Node = dataclasses.replace(made, inputs=tuple(read))
+        return moved
 
     def _averaged(
         self,
