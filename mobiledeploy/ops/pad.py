@@ -292,6 +292,8 @@ def _read_pad(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     usual = node.attributes.get("mode", "constant") == "constant"
     if not isinstance(value, OnnxActivation) or amounts is None or len(amounts) != 8 or not usual:
         return None
+    if not any(amounts):
+        return value
     if len(value.axes) != 4 or value.pixels > 1:
         return None
     before = {axis: amounts[place] for place, axis in enumerate(value.axes)}

@@ -28,7 +28,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.capabilities import Certified, MovesCodes
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
@@ -36,7 +36,7 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.pipeline.tables_of_elements import with_tables
-from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import INPUT, Reading, StoredLayer
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -351,6 +351,7 @@ def to_format(
     )
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
     excused |= {places[name] for name in by_cpu if name in places}
     excused |= {
         places[each.name]
@@ -373,6 +374,11 @@ def to_format(
         added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
         layers=layers if tables else None,
     )
+
+
+def _moves(layer: StoredLayer) -> bool:
+    """Whether a layer moves codes: of another form it puts them on another grid as well."""
+    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(

@@ -215,6 +215,10 @@ class _Maker:
         if operator is None:
             raise ConversionError(f"{layer.op} is no operator of an integer graph")
         module: object = operator
+        if isinstance(module, MovesCodes) and layer.kind != "concatenation":
+            apart = self._behind_moved_codes(index, layer)
+            if apart is not None:
+                return apart
         output = self._output(index, operator, layer)
         scores = output.scale != layer.output.scale or output.zero_point != layer.output.zero_point
         if isinstance(module, Certified) and not scores:
@@ -233,6 +237,29 @@ class _Maker:
         if scores:
             self._forms.append(OtherForm(layer=index, name=output.name, form="scores"))
         return self._add(index, node, layer)
+
+    def _behind_moved_codes(self, index: int, layer: StoredLayer) -> QTensor | None:
+        """Add a layer that moves codes and puts them on another grid, as two; None if it is none.
+
+        ONNX Runtime moves real values, so that their codes are quantised once.
+        """
+        (read, *_), out = layer.reads, layer.output
+        stated = None not in (read.scale, read.zero_point, out.scale, out.zero_point)
+        same = (read.scale, read.zero_point) == (out.scale, out.zero_point)
+        if same or not stated or self._reading.format != "onnx" or len(layer.reads) != 1:
+            return None
+        before = dataclasses.replace(
+            layer,
+            output=dataclasses.replace(out, scale=read.scale, zero_point=read.zero_point),
+            clamp=FULL,
+        )
+        source = self._layer(index, before)
+        if source is None:
+            return None
+        output = _on_grid(self._unique(f"{layer.name}/on another grid"), source.shape, out)
+        codes = np.clip(_by_floats(source, output), *layer.clamp)
+        self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
+        return self._append(index, lookup.of_table(codes, [source], output))
 
     def _certified(
         self,
