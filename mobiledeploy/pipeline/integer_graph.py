@@ -17,7 +17,11 @@ from mobiledeploy.compare.same_function import codes_of_all_cases
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
+from mobiledeploy.integer.mean_as_convolution import (
+    codes_of_windows,
+    mean_as_convolution,
+    window_as_convolution,
+)
 from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
 from mobiledeploy.integer.table_as_convolution import table_as_convolution
 from mobiledeploy.ops import conv, each_code, lookup, table
@@ -357,19 +361,41 @@ class _Maker:
         inputs: Sequence[QTensor],
         output: QTensor,
     ) -> QTensor:
-        """Add an average pooling that ONNX Runtime computes in float32, if it need not be exact.
+        """Add an average pooling that ONNX Runtime computes in float32, if it can or need be.
 
         Raises:
             ConversionError: It has to be.
         """
-        node = _checked(operator, layer, inputs, output)
+        (source,) = inputs
+        if not any(layer.pads):
+            codes, unsure = codes_of_windows(source, output, layer.window)
+            pixels = _image(output)
+            made = window_as_convolution(source, pixels, layer.window, layer.strides, codes)
+            if made is not None and (self._inexact or not unsure):
+                cases = np.zeros(codes.size, np.int64)
+                cases[:unsure] = 1
+                self._note(index, output, "inexact" if unsure else "convolution", cases, 0)
+                return self._add(index, made, layer)
+            if made is not None:
+                raise _InexactError(
+                    f"its runtime adds the window up in float32, and {unsure:,} of {codes.size:,} "
+                    "sums are so close to a half that their code may be off by 1"
+                )
         if not self._inexact:
             raise _InexactError(
                 "its runtime adds the window up in float32 and rounds halves by chance, which no "
                 "integers repeat: codes may miss its by 1"
             )
         self._note(index, output, "inexact", np.ones(1, np.int64), 0)
-        return self._add(index, node, layer)
+        if (source.scale, source.zero_point) == (output.scale, output.zero_point):
+            return self._add(index, _checked(operator, layer, inputs, output), layer)
+        name = self._unique(f"{output.name}/on the grid before")
+        before = dataclasses.replace(
+            output, name=name, scale=source.scale, zero_point=source.zero_point
+        )
+        pooled = self._append(index, _checked(operator, layer, inputs, before))
+        codes = np.clip(_by_floats(pooled, output), *layer.clamp)
+        return self._append(index, lookup.of_table(codes, [pooled], output))
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
         self._forms.append(
@@ -580,6 +606,12 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
+
+
+def _image(output: QTensor) -> QTensor:
+    """Return a tensor in the shape of an image."""
+    shape = output.shape if len(output.shape) == IMAGE_AXES else (1, 1, *output.shape)
+    return dataclasses.replace(output, shape=shape)
 
 
 def _broadcast(inputs: Sequence[QTensor]) -> Shape:
