@@ -27,7 +27,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import mean, one_grid, onnx, padding, pools, tflite, without_weights
+from mobiledeploy.ops import mean, one_grid, onnx, pad, padding, pools, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate
@@ -641,13 +641,17 @@ def _on_its_own_grid(
 
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
-    """Read AveragePool that does not count its padding."""
+    """Read AveragePool; padding that it counts is a layer of its own."""
     pooled = pools.pool_of(reader, node)
     if pooled is None or not pooled[0].real:
         return None
-    if any(pooled[3]) and node.number("count_include_pad", 0):
-        return None
-    return _pool(reader, node, *pooled, step=None)
+    value, window, strides, around = pooled
+    if any(around) and node.number("count_include_pad", 0):
+        # Sizes that are rounded up add padding that is not counted.
+        if node.number("ceil_mode", 0) or value.scale is None:
+            return None
+        value, around = pad.before(reader, node, value, around), (0, 0, 0, 0)
+    return _pool(reader, node, value, window, strides, around, step=None)
 
 
 def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:

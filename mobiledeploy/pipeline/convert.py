@@ -16,31 +16,28 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy._version import __version__
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import model_file
-from mobiledeploy.formats.model import Format, Operator
+from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
-from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import ort
+from mobiledeploy.pipeline.tables_of_elements import with_tables
+from mobiledeploy.reading import INPUT, Reading, StoredLayer
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -164,6 +161,8 @@ class Converted:
             functions on other CPUs.
         added: Names of the target's layers that are none of the source.
         loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
+        layers: Those of the source that `excused` counts, if nodes of it became tables: it is
+            compared in this form then. None if it is the same as the file.
     """
 
     data: bytes
@@ -172,6 +171,7 @@ class Converted:
     excused: frozenset[int]
     added: frozenset[str]
     loadable: bytes | None = None
+    layers: Reading | None = None
 
 
 def convert(
@@ -215,7 +215,7 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
-    options = Options(threads=threads)
+    options = Options(threads=threads, only_main=True)
     converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
@@ -249,6 +249,8 @@ def _with_floats(file: ModelFile, converted: Converted) -> Converted:
         reasons = reasons_in_file(opened, layers.layers)
     operators = list(converted.operators)
     for place in (place for place, why in enumerate(reasons) if why):
+        if layers.layers[place].kind == "unknown":
+            continue  # what it gives was measured
         index, operator, name = _operator_of(file, layers, place)
         known = [each for each in operators if each.index == index]
         if known:
@@ -326,6 +328,8 @@ def to_format(
     """
     whole, biased = with_integer_biases(file)
     layers = _read(whole)
+    whole, tables = with_tables(whole, _not_read(layers))
+    layers = _with_operators(_read(whole), tables) if tables else layers
     made = _graph(whole, layers, inexact=allow_inexact)
     graph, places = made.graph, made.places
     if graph is None:
@@ -367,6 +371,7 @@ def to_format(
             operators = (*operators, *_of_axes(file, changed))
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
     excused |= {places[name] for name in by_cpu if name in places}
     excused |= {
         places[each.name]
@@ -388,6 +393,7 @@ def to_format(
         excused=frozenset(excused),
         added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
         loadable=loadable,
+        layers=layers if tables else None,
     )
 
 
@@ -401,6 +407,11 @@ def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOper
                 layer=file.tflite.tensors[operator.output(0)].unique_name,
                 form="corrected axis",
             )
+
+
+def _moves(layer: StoredLayer) -> bool:
+    """Whether a layer moves codes: of another form it puts them on another grid as well."""
+    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(
@@ -452,6 +463,21 @@ def _read(file: ModelFile) -> Reading:
     return layers
 
 
+def _not_read(layers: Reading) -> frozenset[str]:
+    """Return what layers write that are not understood."""
+    return frozenset(
+        layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
+    )
+
+
+def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
+    """Return layers in which tables have the names of the operators that they stand for."""
+    named = (
+        dataclasses.replace(layer, op=tables.get(layer.name, layer.op)) for layer in layers.layers
+    )
+    return dataclasses.replace(layers, layers=tuple(named))
+
+
 def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
     if file.format == "tflite":
         try:
@@ -461,62 +487,11 @@ def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading
         else:
             places = {layer.name: index for index, layer in enumerate(layers.layers)}
             return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
-    made = graph_of(layers, inexact=inexact, measured=_measured(file, layers))
+    made = graph_of(layers, inexact=inexact)
     others = tuple(_of_other_kernels(file, layers))
     if not others:
         return made
     return dataclasses.replace(made, graph=None, obstacles=(*made.obstacles, *others))
-
-
-_EACH_CODE: Final = frozenset(
-    {
-        "Abs", "Celu", "Ceil", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Log", "Mish", "Neg",
-        "Reciprocal", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
-        "ThresholdedRelu",
-    }
-)  # fmt: skip
-"""ONNX operators of one input that compute each element alone."""
-
-
-def _measured(file: ModelFile, layers: Reading) -> dict[int, Int8]:
-    """Return what ONNX Runtime gives for all codes of operators that integer graphs do not have.
-
-    By the index of the layer. Only a file of our own is run: the node between a pair.
-    """
-    tables = dict[int, Int8]()
-    for index, layer in enumerate(layers.layers):
-        if layer.kind != "unknown" or layer.op not in _EACH_CODE or len(layer.reads) != 1:
-            continue
-        (read,), out = layer.reads, layer.output
-        grids = (read.scale, read.zero_point, out.scale, out.zero_point)
-        number, _, _ = _operator_of(file, layers, index)
-        if file.format != "onnx" or layer.faults or None in grids or number < 0:
-            continue
-        tables[index] = _all_results(file.parsed.operators[number], layer)
-    return tables
-
-
-def _all_results(node: Operator, layer: StoredLayer) -> Int8:
-    """Return the int8 codes that a node gives for all codes, ascending."""
-    model = OnnxWriter(names=("codes", "results"))
-    (read,), out = layer.reads, layer.output
-    scale, zero = read.scale, read.zero_point
-    if scale is None or zero is None or out.scale is None or out.zero_point is None:
-        raise ConversionError(f"`{layer.name}`: expected a scale")
-    real = model.dequantise("codes", scale, np.uint8(zero + OFFSET))
-    computed = model.node(node.kind, [real], **node.attributes)
-    model.quantise(computed, out.scale, np.uint8(out.zero_point + OFFSET), "results")
-    codes = np.arange(2 * OFFSET, dtype=np.uint8)
-    data = model.finish(
-        "all codes",
-        inputs=[("codes", codes.dtype, codes.shape)],
-        outputs=[("results", codes.dtype, codes.shape)],
-        producer_version=__version__,
-        metadata={},
-    )
-    (results,) = ort.load(data, optimised=True).run(codes[np.newaxis])
-    shifted: Int8 = (results[0].astype(np.int16) - OFFSET).astype(np.int8)
-    return shifted
 
 
 def _of_other_kernels(file: ModelFile, layers: Reading) -> Iterator[Obstacle]:
@@ -697,7 +672,7 @@ def _of_kernels(
         )
 
 
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "scores"})
+_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
 """Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
@@ -783,9 +758,12 @@ def _report(
             f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
         )
     structure = verification.structure
+    differences = () if structure is None else structure.differences
+    if converted.layers is not None:
+        differences = judge(converted.layers, _read(written)).differences
     failures.extend(
         f"`{difference.layer or difference.other}`: {difference.detail}"
-        for difference in (() if structure is None else structure.differences)
+        for difference in differences
         if _harmful(difference, converted)
     )
     return ConvertReport(

@@ -7,8 +7,7 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -18,8 +17,14 @@ from mobiledeploy.compare.same_function import codes_of_all_cases
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
-from mobiledeploy.ops import each_code, lookup, table
+from mobiledeploy.integer.mean_as_convolution import (
+    codes_of_windows,
+    mean_as_convolution,
+    window_as_convolution,
+)
+from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
+from mobiledeploy.integer.table_as_convolution import table_as_convolution
+from mobiledeploy.ops import conv, each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.average_pool import AveragePool
@@ -41,16 +46,19 @@ from mobiledeploy.ops.stored import (
     LayerInput,
     StoredLayer,
     StoredTensor,
-    with_clamp,
 )
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
-Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "convolution", "inexact"]
+Form: TypeAlias = Literal[
+    "operator", "table", "clamp", "scores", "convolution", "moved scales", "inexact"
+]
 """What a layer became. `operator`: what it is in the file. `table`: one of all codes, or of all
 pairs of codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on
-TFLite's grid of scores. `convolution`: a mean as a depthwise one. `inexact`: what LiteRT computes,
-and not what the file's runtime does."""
+TFLite's grid of scores. `convolution`: a mean or a line as a depthwise one. `moved scales`: a sum of
+copies of its operands whose scales are some units in the last place off. `inexact`: what LiteRT
+computes, and not what the file's runtime does."""
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
@@ -116,12 +124,7 @@ class GraphOfReading:
     obstacles: tuple[Obstacle, ...]
 
 
-def graph_of(
-    reading: Reading,
-    *,
-    inexact: bool = False,
-    measured: Mapping[int, Int8] = MappingProxyType({}),
-) -> GraphOfReading:
+def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
     """Return the integer graph of a file's layers, or what stands in its way.
 
     Args:
@@ -129,10 +132,8 @@ def graph_of(
             whatever grid the file puts them.
         inexact: Whether a layer that fits no table becomes LiteRT's operator, which misses some
             codes.
-        measured: What the file's runtime gives for all codes of layers that are no operators of an
-            integer graph, by the index of the layer.
     """
-    return _Maker(reading, inexact=inexact, measured=measured).finish()
+    return _Maker(reading, inexact=inexact).finish()
 
 
 class _InexactError(ConversionError):
@@ -142,9 +143,8 @@ class _InexactError(ConversionError):
 class _Maker:
     """A graph while its nodes are added."""
 
-    def __init__(self, reading: Reading, *, inexact: bool, measured: Mapping[int, Int8]) -> None:
+    def __init__(self, reading: Reading, *, inexact: bool) -> None:
         self._reading = reading
-        self._measured = measured
         self._inexact = inexact
         self._nodes: list[Node] = []
         self._names: set[str] = set()
@@ -217,21 +217,22 @@ class _Maker:
         sources = [self._written.get(read.source) for read in layer.reads]
         known = [source for source in sources if source is not None]
         operator = table.of_kind(layer.kind)
-        others = layer.table is not None or layer.kind == "quantize" or index in self._measured
+        others = layer.table is not None or layer.kind == "quantize"
         if operator is None and not others:
             raise ConversionError(f"{layer.op} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
         if layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
-        if index in self._measured:
-            layer = dataclasses.replace(layer, kind="table", table=self._measured[index])
-            layer = with_clamp(layer, layer.clamp)
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
             raise ConversionError(f"`{layer.name}` has no operator")
         module: object = operator
+        if isinstance(module, MovesCodes) and layer.kind != "concatenation":
+            apart = self._behind_moved_codes(index, layer)
+            if apart is not None:
+                return apart
         output = self._output(index, operator, layer)
         scores = output.scale != layer.output.scale or output.zero_point != layer.output.zero_point
         if isinstance(module, Certified) and not scores:
@@ -251,6 +252,29 @@ class _Maker:
         if scores:
             self._forms.append(OtherForm(layer=index, name=output.name, form="scores"))
         return self._add(index, node, layer)
+
+    def _behind_moved_codes(self, index: int, layer: StoredLayer) -> QTensor | None:
+        """Add a layer that moves codes and puts them on another grid, as two; None if it is none.
+
+        ONNX Runtime moves real values, so that their codes are quantised once.
+        """
+        (read, *_), out = layer.reads, layer.output
+        stated = None not in (read.scale, read.zero_point, out.scale, out.zero_point)
+        same = (read.scale, read.zero_point) == (out.scale, out.zero_point)
+        if same or not stated or self._reading.format != "onnx" or len(layer.reads) != 1:
+            return None
+        before = dataclasses.replace(
+            layer,
+            output=dataclasses.replace(out, scale=read.scale, zero_point=read.zero_point),
+            clamp=FULL,
+        )
+        source = self._layer(index, before)
+        if source is None:
+            return None
+        output = _on_grid(self._unique(f"{layer.name}/on another grid"), source.shape, out)
+        codes = np.clip(_by_floats(source, output), *layer.clamp)
+        self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
+        return self._append(index, lookup.of_table(codes, [source], output))
 
     def _certified(
         self,
@@ -287,6 +311,11 @@ class _Maker:
                 self._note(index, output, "operator", off, by_cpu)
             return self._add(index, node, layer)
         pairs = len(inputs) == 2 and expected.size == lookup.CODES**2
+        if node is not None and not limits and isinstance(operator, SumOperator):
+            moved = self._with_moved_scales(operator.sign, node, inputs, expected)
+            if moved is not None:
+                self._note(index, output, "moved scales", off, by_cpu)
+                return self._add(index, moved, layer)
         if pairs or module.ONE_CODE:
             shape = _broadcast(inputs)
             output = dataclasses.replace(output, shape=shape)
@@ -356,6 +385,29 @@ class _Maker:
             return twin, off(twin)
         return node, missed
 
+    def _with_moved_scales(
+        self, sign: int, node: Node, inputs: Sequence[QTensor], expected: Codes
+    ) -> Node | None:
+        """Return a sum that reads copies of its operands, with which it gives all codes.
+
+        None where there are no such scales, or the operands are no images.
+        """
+        a, b = inputs
+        if len(a.shape) != IMAGE_AXES or a.shape != b.shape:
+            return None
+        scales = moved_scales(expected, (a, b), node.output, sign=sign)
+        if scales is None:
+            return None
+        names = self._unique(f"{a.name}/copied"), self._unique(f"{b.name}/copied")
+        read = []
+        for source, copy in zip(inputs, copies((a, b), scales, names), strict=True):
+            if copy is not None:
+                self._nodes.append(copy)
+            read.append(source.name if copy is None else copy.output.name)
+        made: Any = node
+        moved: Node = dataclasses.replace(made, inputs=tuple(read))
+        return moved
+
     def _averaged(
         self,
         index: int,
@@ -364,19 +416,41 @@ class _Maker:
         inputs: Sequence[QTensor],
         output: QTensor,
     ) -> QTensor:
-        """Add an average pooling that ONNX Runtime computes in float32, if it need not be exact.
+        """Add an average pooling that ONNX Runtime computes in float32, if it can or need be.
 
         Raises:
             ConversionError: It has to be.
         """
-        node = _checked(operator, layer, inputs, output)
+        (source,) = inputs
+        if not any(layer.pads):
+            codes, unsure = codes_of_windows(source, output, layer.window)
+            pixels = _image(output)
+            made = window_as_convolution(source, pixels, layer.window, layer.strides, codes)
+            if made is not None and (self._inexact or not unsure):
+                cases = np.zeros(codes.size, np.int64)
+                cases[:unsure] = 1
+                self._note(index, output, "inexact" if unsure else "convolution", cases, 0)
+                return self._add(index, made, layer)
+            if made is not None:
+                raise _InexactError(
+                    f"its runtime adds the window up in float32, and {unsure:,} of {codes.size:,} "
+                    "sums are so close to a half that their code may be off by 1"
+                )
         if not self._inexact:
             raise _InexactError(
                 "its runtime adds the window up in float32 and rounds halves by chance, which no "
                 "integers repeat: codes may miss its by 1"
             )
         self._note(index, output, "inexact", np.ones(1, np.int64), 0)
-        return self._add(index, node, layer)
+        if (source.scale, source.zero_point) == (output.scale, output.zero_point):
+            return self._add(index, _checked(operator, layer, inputs, output), layer)
+        name = self._unique(f"{output.name}/on the grid before")
+        before = dataclasses.replace(
+            output, name=name, scale=source.scale, zero_point=source.zero_point
+        )
+        pooled = self._append(index, _checked(operator, layer, inputs, before))
+        codes = np.clip(_by_floats(pooled, output), *layer.clamp)
+        return self._append(index, lookup.of_table(codes, [pooled], output))
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
         self._forms.append(
@@ -407,7 +481,15 @@ class _Maker:
         if node is not None:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
-        self._note(index, output, "table", np.zeros(codes.size, np.int64), by_cpu)
+        same = np.zeros(codes.size, np.int64)
+        if layer.table is not None and layer.table.ndim > 1:
+            (pixels,) = self._shaped(conv, layer, known)
+            image = dataclasses.replace(output, shape=pixels.shape)
+            convolution = table_as_convolution(layer.table, pixels, image)
+            if convolution is not None:
+                self._note(index, output, "convolution", same, by_cpu)
+                return self._append(index, convolution)
+        self._note(index, output, "table", same, by_cpu)
         return self._append(index, lookup.of_table(codes, known, output))
 
     def _with_grid(self, index: int, layer: StoredLayer, known: Sequence[QTensor]) -> StoredTensor:
@@ -584,6 +666,12 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
+
+
+def _image(output: QTensor) -> QTensor:
+    """Return a tensor in the shape of an image."""
+    shape = output.shape if len(output.shape) == IMAGE_AXES else (1, 1, *output.shape)
+    return dataclasses.replace(output, shape=shape)
 
 
 def _broadcast(inputs: Sequence[QTensor]) -> Shape:

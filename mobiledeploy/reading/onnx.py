@@ -140,6 +140,11 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
             reader.values[output] = value if kept else None
 
 
+_STATE_THEIR_GRID: Final = frozenset({"QLinearAdd", "QLinearMul"})
+"""Operators that may read a constant, which is no layer then, and state the grid of what they
+write."""
+
+
 def _unknown(
     reader: OnnxReader, node: OnnxOperator, activations: list[OnnxActivation]
 ) -> OnnxActivation:
@@ -154,6 +159,9 @@ def _unknown(
     opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
+    grid = reader.grid(node, 6, 7) if node.op in _STATE_THEIR_GRID else None
+    if grid is not None:
+        return reader.quantise_layer(opened, reader.written(node), grid)
     # An unknown operator on codes gives codes, whose scale is not known.
     reader.bounds.pop(opened.source)
     return dataclasses.replace(opened, real=False)
