@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,7 +23,7 @@ from mobiledeploy.spec.config import (
 )
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.results import BuildReport
+    from mobiledeploy.spec.results import BuildReport, LabelScore
 
 _CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
@@ -212,6 +212,8 @@ def summary(report: "BuildReport", out: Path) -> str:
     if not report.scores:
         rows = [("model", "bytes", ""), *((name, size, "") for name, size in sizes.items())]
     parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
+    if report.label_scores:
+        parts.append(_label_table(report.label_scores))
     never = results.never_right(report.recalls)
     if never:
         parts.append(_wrapped(f"warning: model.tflite is {never}"))
@@ -241,6 +243,20 @@ def summary(report: "BuildReport", out: Path) -> str:
     step = f"then mobiledeploy bundle{folder}" if report.holds else "which names what differs"
     parts.append(f"next: mobiledeploy verify{folder} --out report, {step}")
     return "\n\n".join(parts)
+
+
+def _label_table(lines: "Sequence[LabelScore]") -> str:
+    """Return how often each label is right, where several may hold for an image."""
+    rows = [("labels above 0.5", "right", "of those present", "all of an image", "images")]
+    rows += [
+        (
+            line.name, f"{line.decisions.top1:.2%}",
+            f"{line.present.top1:.2%}" if line.present.total else "none",
+            f"{line.exact.top1:.2%}", str(line.exact.total),
+        )
+        for line in lines
+    ]  # fmt: skip
+    return _output.table(rows, right=range(1, 5))
 
 
 def _wrapped(words: str) -> str:

@@ -126,6 +126,7 @@ _BECAME = {
     "copied channels": "itself, over copies of its input",
     "convolution": "a depthwise convolution",
     "quantised bias": "itself, its bias quantised",
+    "corrected axis": "itself",
     "inexact": "itself, not exact",
 }
 
@@ -136,6 +137,8 @@ def _row(operator: "ConvertedOperator") -> tuple[str, str, str, str, str]:
         reasons.append(f"{operator.differing:,} of {operator.cases:,} inputs would differ")
     if operator.by_cpu:
         reasons.append(f"{operator.by_cpu:,} depend on the CPU in the source")
+    if operator.form == "corrected axis":
+        reasons.append("its bias names a dimension that it has not, so LiteRT runs a mended copy")
     if operator.in_floats:
         reasons.append("the source's runtime computes it in float32")
     return (

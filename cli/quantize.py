@@ -1,5 +1,6 @@
 """`mobiledeploy quantize`."""
 
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -99,7 +100,6 @@ def quantize(
     import os
     from typing import cast
 
-    from mobiledeploy.base import codec, fork_server
     from mobiledeploy.base.errors import RequestError
 
     if (data is None) == (not random):
@@ -107,33 +107,56 @@ def quantize(
             "expected photos or synthetic images, received " + ("both" if random else "neither"),
             hint="`--data FOLDER` for a file that is shipped, `--random` to try a network",
         )
-    fork_server.prepare()
-    from mobiledeploy.pipeline import build as pipeline
-    from mobiledeploy.pipeline import quantize as quantizing
+    with interruptible(), _read_early(model):
+        from mobiledeploy.base import codec, heap
+        from mobiledeploy.pipeline import build as pipeline
+        from mobiledeploy.pipeline import quantize as quantizing
 
-    with interruptible(), _output.progress(quiet=quiet) as progress:
-        report = quantizing.quantize(
-            model,
-            out,
-            data=RANDOM if data is None else data,
-            scaling=_options.scaling(input_range, mean, std),
-            labels=_options.labels(labels),
-            crop=cast("Any", crop),
-            io=cast("Any", io),
-            task=cast("Any", task),
-            image_size=_image_size(image_size),
-            output=output,
-            threads=threads or os.cpu_count() or 1,
-            fine_tuning=_fine_tuning(
-                asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed
-            ),
-            progress=progress,
-        )
+        heap.share()
+        with _output.progress(quiet=quiet) as progress:
+            report = quantizing.quantize(
+                model,
+                out,
+                data=RANDOM if data is None else data,
+                scaling=_options.scaling(input_range, mean, std),
+                labels=_options.labels(labels),
+                crop=cast("Any", crop),
+                io=cast("Any", io),
+                task=cast("Any", task),
+                image_size=_image_size(image_size),
+                output=output,
+                threads=threads or os.cpu_count() or 1,
+                fine_tuning=_fine_tuning(
+                    asked=qat,
+                    loss=qat_loss,
+                    steps=qat_steps,
+                    learning_rate=learning_rate,
+                    seed=seed,
+                ),
+                progress=progress,
+            )
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
         _output.emit(summary(report, out))
     pipeline.require(report)
+
+
+_KERAS: Final = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
+"""First bytes of `.keras` and `.h5`."""
+
+
+def _read_early(model: Path) -> AbstractContextManager[None]:
+    """Start to read a Keras file in its process while this one imports what quantises it."""
+    from mobiledeploy.base import child_process
+
+    path = model.expanduser()
+    with suppress(OSError, RuntimeError), path.open("rb") as file:
+        if file.read(8).startswith(_KERAS):
+            return child_process.started_early(
+                "mobiledeploy.network.keras_file", "read_model_to_bytes", str(path)
+            )
+    return nullcontext()
 
 
 _TRAINING_OPTIONS: Final = {

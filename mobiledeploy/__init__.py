@@ -24,7 +24,7 @@ A Keras model of yours, or a file of one, in one step:
     quantised = mobiledeploy.quantize(model, pixels, input_range="-1..1", out="build")
 
 Files and folders are named by a `str` or a `Path`. Nothing is imported before it is used: only
-`build` and `calibrate` need TensorFlow.
+`build` needs TensorFlow.
 """
 
 import importlib
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
     from mobiledeploy.network.fold import fold
     from mobiledeploy.network.keras_file import load as read_weights
     from mobiledeploy.pipeline.build import build
+    from mobiledeploy.pipeline.calibrate import calibrate
     from mobiledeploy.pipeline.in_memory import quantize
     from mobiledeploy.spec.defaults import decide
     from mobiledeploy.targets.onnx import write as write_onnx
     from mobiledeploy.targets.tflite import write as write_tflite
-    from mobiledeploy.training.calibrate import calibrate
     from mobiledeploy.verify.build import verify as verify_build
 
 _HOMES = {
     "architecture": "models.registry:architecture",
     "build": "pipeline.build:build",
     "bundle": "deploy.bundle:bundle",
-    "calibrate": "training.calibrate:calibrate",
+    "calibrate": "pipeline.calibrate:calibrate",
     "certify": "integer.certify:certify",
     "cost": "network.cost:cost",
     "decide": "spec.defaults:decide",

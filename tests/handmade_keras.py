@@ -50,9 +50,23 @@ def arrays(channels: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-def write(path: Path, *first: dict[str, Any], shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> Path:
-    """Write a model; the path's ending, `.keras` or `.h5`, decides how."""
+def write(
+    path: Path,
+    *first: dict[str, Any],
+    shape: tuple[int, ...] = (SIDE, SIDE, 3),
+    bad: float | None = None,
+) -> Path:
+    """Write a model; the path's ending, `.keras` or `.h5`, decides how.
+
+    Args:
+        path: The file.
+        first: Its first layers.
+        shape: Of its input.
+        bad: Value of one weight, such as NaN; None for usual weights.
+    """
     text, weights = config(*first, shape=shape), arrays(shape[-1])
+    if bad is not None:
+        weights["dense"][0][0, 0] = bad
     if path.suffix == ".h5":
         with h5py.File(path, "w") as file:
             file.attrs["model_config"], file.attrs["keras_version"] = text, "3.9.0"

@@ -1,5 +1,7 @@
 """mobiledeploy: one integer graph, both files, proven equal to each other."""
 
+import os
+
 from peer.record import Made, Stopwatch
 from peer.task import Task
 
@@ -21,16 +23,13 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.models.registry import architecture
         from mobiledeploy.network import keras_file
         from mobiledeploy.network.fold import fold
+        from mobiledeploy.pipeline.calibrate import calibrate
         from mobiledeploy.targets import onnx as onnx_file
         from mobiledeploy.targets import tflite as tflite_file
-        from mobiledeploy.training import tensorflow_setup
-        from mobiledeploy.training.calibrate import calibrate
         from mobiledeploy.verify.int8_pair import prove
         from mobiledeploy.verify.outputs.image_sets import ImageSet
         from mobiledeploy.verify.outputs.int8_files import Options
         from mobiledeploy.verify.outputs.opened_file import HERE, open_file
-
-        tensorflow_setup.tensorflow()
     with watch.step("read"):
         layers = architecture(
             task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes
@@ -38,7 +37,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         network = fold(layers, keras_file.load(task.weights, layers).variables)
     images = task.calibration()
     with watch.step("calibrate"):
-        ranges = calibrate(network, images)
+        ranges = calibrate(network, images, threads=os.cpu_count() or 1)
     with watch.step("convert"):
         graph = quantise(network, ranges)
         certificates = certify(graph)

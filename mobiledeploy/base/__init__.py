@@ -8,6 +8,7 @@
 * `download_cache`: the folder in which downloads are kept.
 * `programs`: runs external programs.
 * `child_process`: calls one of our functions in a child process.
+* `heap`: keeps the threads of a process on one heap.
 * `fork_server`: starts child processes quickly.
 * `quiet`: keeps the messages of native libraries off stderr.
 """

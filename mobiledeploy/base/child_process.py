@@ -4,6 +4,7 @@ This is for parsers written in C, which hostile bytes can crash or hang. The chi
 bytes or one of our errors; nothing is pickled. Its CPU time and memory are limited.
 """
 
+import contextlib
 import importlib
 import json
 import math
@@ -11,12 +12,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 
 MAX_MEMORY: Final = 4 << 30
 """Address space of the child, bytes (where the system can limit it)."""
+SECONDS: Final = 60.0
+"""CPU time that the child may use, unless the caller says otherwise."""
 PATIENCE: Final = 10
 """Longest elapsed time, as a multiple of the CPU time that the child may use: other programs may
 keep the processors busy."""
@@ -27,6 +31,8 @@ would not be copied by a fork."""
 
 _BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
+_EARLY: "Final[dict[tuple[str, str, str], subprocess.Popen[bytes]]]" = {}
+"""Processes of `started_early` whose answers were not asked for yet."""
 
 
 def python(statement: str, *arguments: str) -> list[str]:
@@ -39,7 +45,7 @@ def python(statement: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", _BOOT + statement, json.dumps(sys.path), *arguments]
 
 
-def call(module: str, function: str, argument: str, *, seconds: float = 60) -> bytes:
+def call(module: str, function: str, argument: str, *, seconds: float = SECONDS) -> bytes:
     """Return `module.function(argument)`, computed in a child process.
 
     Args:
@@ -53,32 +59,58 @@ def call(module: str, function: str, argument: str, *, seconds: float = 60) -> b
         CorruptFileError: The child crashed or took too long: the file is taken for damaged.
         MobileDeployError: The error that the function raised.
     """
-    statement = "from mobiledeploy.base.child_process import child; child(*sys.argv[1:])"
-    try:
-        run = subprocess.run(
-            python(statement, module, function, argument, str(seconds)),
-            capture_output=True,
-            timeout=PATIENCE * seconds,
-            env={**os.environ, **ONE_THREAD},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CorruptFileError(
-            f"{argument} is damaged, or this machine very busy: it could not be read in "
-            f"{PATIENCE * seconds:.0f} s"
-        ) from error
-    if sys.platform == "linux" and run.returncode == -signal.SIGXCPU:
+    process = _EARLY.pop((module, function, argument), None)
+    with process or _started(module, function, argument, seconds) as process:
+        try:
+            answer, said = process.communicate(timeout=PATIENCE * seconds)
+        except subprocess.TimeoutExpired as error:
+            raise CorruptFileError(
+                f"{argument} is damaged, or this machine very busy: it could not be read in "
+                f"{PATIENCE * seconds:.0f} s"
+            ) from error
+        finally:
+            process.kill()  # no error if it has ended
+    status = process.returncode
+    if sys.platform == "linux" and status == -signal.SIGXCPU:
         raise CorruptFileError(f"{argument} is damaged: it could not be read in {seconds:.0f} s")
-    if run.returncode == 0:
-        return run.stdout
-    if run.returncode in _ERRORS:
-        said = json.loads(run.stdout)
-        raise _ERRORS[run.returncode](said["message"], hint=said["hint"])
-    if run.returncode < 0:
-        raise CorruptFileError(
-            f"{argument} is damaged: its reader crashed (signal {-run.returncode})"
-        )
-    raise RuntimeError(f"{module}.{function} failed:\n{run.stderr.decode(errors='replace')}")
+    if status == 0:
+        return answer
+    if status in _ERRORS:
+        refusal = json.loads(answer)
+        raise _ERRORS[status](refusal["message"], hint=refusal["hint"])
+    if status < 0:
+        raise CorruptFileError(f"{argument} is damaged: its reader crashed (signal {-status})")
+    raise RuntimeError(f"{module}.{function} failed:\n{said.decode(errors='replace')}")
+
+
+@contextlib.contextmanager
+def started_early(
+    module: str, function: str, argument: str, *, seconds: float = SECONDS
+) -> Iterator[None]:
+    """Start a call whose answer `call` asks for within the block, and go on without it.
+
+    Arguments are those of `call`. Nothing is raised here: `call` says what was wrong.
+    """
+    key = module, function, argument
+    _EARLY[key] = _started(*key, seconds)
+    try:
+        yield
+    finally:
+        if (unread := _EARLY.pop(key, None)) is not None:
+            unread.kill()
+            unread.communicate()
+
+
+def _started(
+    module: str, function: str, argument: str, seconds: float
+) -> "subprocess.Popen[bytes]":
+    statement = "from mobiledeploy.base.child_process import child; child(*sys.argv[1:])"
+    return subprocess.Popen(
+        python(statement, module, function, argument, str(seconds)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **ONE_THREAD},
+    )
 
 
 def child(module: str, function: str, argument: str, seconds: str) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -26,17 +27,12 @@ MOST_SAID: Final = 1000
 @functools.cache
 def _converter() -> Any:
     import cattrs
-    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+    from cattrs.gen import make_dict_structure_fn, override
 
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
 
-    def written(kind: Any) -> Any:
-        omitted: Any = {name: override(omit_if_default=True) for name in _marked(kind, OMIT)}
-        unwritten: Any = {name: override(omit=True) for name in _marked(kind, UNWRITTEN)}
-        return make_dict_unstructure_fn(kind, converter, **omitted, **unwritten)
-
     def read(kind: Any) -> Any:
-        unwritten: Any = {name: override(omit=True) for name in _marked(kind, UNWRITTEN)}
+        unwritten: Any = {name: override(omit=True) for name in _unwritten(kind)}
         return make_dict_structure_fn(kind, converter, **unwritten)
 
     def name_or_tuple(kind: Any) -> Any:
@@ -45,10 +41,7 @@ def _converter() -> Any:
         )
         return lambda value, _: converter.structure(value, name if isinstance(value, str) else row)
 
-    converter.register_unstructure_hook_factory(
-        lambda kind: bool(_marked(kind, OMIT) or _marked(kind, UNWRITTEN)), written
-    )
-    converter.register_structure_hook_factory(lambda kind: bool(_marked(kind, UNWRITTEN)), read)
+    converter.register_structure_hook_factory(lambda kind: bool(_unwritten(kind)), read)
     converter.register_structure_hook_factory(_is_name_or_tuple, name_or_tuple)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
@@ -64,12 +57,14 @@ def _is_name_or_tuple(kind: Any) -> bool:
     ]  # fmt: skip
 
 
-def _marked(kind: Any, mark: dict[str, bool]) -> list[str]:
+def _unwritten(kind: Any) -> list[str]:
     if not dataclasses.is_dataclass(kind):
         return []
-    return [
-        field.name for field in dataclasses.fields(kind) if field.metadata.keys() >= mark.keys()
-    ]
+    return [field.name for field in dataclasses.fields(kind) if _marked(field, UNWRITTEN)]
+
+
+def _marked(field: "dataclasses.Field[Any]", mark: dict[str, bool]) -> bool:
+    return field.metadata.keys() >= mark.keys()
 
 
 def _exactly(value: object, kind: type) -> object:
@@ -85,8 +80,33 @@ def _exactly(value: object, kind: type) -> object:
 
 
 def dump(value: object) -> Any:
-    """Return `value` as dicts, lists and scalars."""
-    return _converter().unstructure(value)
+    """Return `value` as dicts, lists or tuples, and scalars.
+
+    Without cattrs, whose import and generated functions take longer than all that a build writes.
+
+    Raises:
+        TypeError: It holds something else.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)(map(dump, value))
+    if isinstance(value, Mapping):
+        return {dump(key): dump(each) for key, each in value.items()}
+    if not dataclasses.is_dataclass(value):
+        raise TypeError(f"expected a dataclass, a collection or a scalar, received {value!r}")
+    fields = {}
+    for field in dataclasses.fields(value):
+        own = getattr(value, field.name)
+        if not _marked(field, UNWRITTEN) and not (_marked(field, OMIT) and own == _default(field)):
+            fields[field.name] = dump(own)
+    return fields
+
+
+def _default(field: "dataclasses.Field[Any]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def load(kind: type[T], data: object, *, where: str) -> T:

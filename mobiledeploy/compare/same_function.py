@@ -29,7 +29,14 @@ from mobiledeploy.compare.reachable_codes import (
 )
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Cases, Certified, MovesCodes, Sampled, StatesMultiplier
+from mobiledeploy.ops.capabilities import (
+    Cases,
+    Certified,
+    MovesCodes,
+    OwnKernel,
+    Sampled,
+    StatesMultiplier,
+)
 from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.each_kernel import by_each_kernel, limits
 from mobiledeploy.ops.each_pair import all_pairs
@@ -258,12 +265,13 @@ def keeps_its_grid(layer: StoredLayer) -> bool:
 
 
 def node_of(
-    layer: StoredLayer, shapes: Sequence[Shape]
+    layer: StoredLayer, file: Format, shapes: Sequence[Shape]
 ) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
     """Return a layer's operator, its node in an integer graph without clamp, and its inputs.
 
     Args:
         layer: A layer of a file.
+        file: Format of the file.
         shapes: Shapes of its inputs; one that is not known is empty.
 
     Returns:
@@ -282,6 +290,8 @@ def node_of(
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
+        unsigned = file == "tflite" and out.dtype == "uint8"
+        output = dataclasses.replace(output, unsigned=unsigned)
         return operator, operator.node_of(layer, inputs, output), inputs
     except ConversionError:
         return None
@@ -350,7 +360,15 @@ class _Function:
         codes = None if layer.table is None else layer.table.tobytes()
         shapes = tuple(shapes)
         return cls(
-            numbers=(file, options, _grids(layer), codes, shapes, layer.output.shape),
+            numbers=(
+                file,
+                options,
+                _grids(layer),
+                codes,
+                shapes,
+                layer.output.shape,
+                layer.output.dtype,
+            ),
             layer=layer,
             format=file,
             shapes=shapes,
@@ -397,7 +415,7 @@ def _cases_of(function: _Function) -> Cases | None:
         if len(function.layer.reads) > 1:
             return all_pairs()
         return (all_codes(),) if table.ndim == 1 else cases_of_channels(len(table))
-    known = node_of(function.layer, function.shapes)
+    known = node_of(function.layer, function.format, function.shapes)
     if known is None:
         return None
     operator, node, inputs = known
@@ -409,14 +427,17 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     layer = function.layer
     if layer.table is not None:
         return [layer.table.astype(np.int64).ravel()]
-    known = node_of(layer, function.shapes)
+    known = node_of(layer, function.format, function.shapes)
     if known is None:
         return []
     operator, node, inputs = known
     if not isinstance(operator, Certified):
         return []
     if limits(operator, function.format, node, inputs, layer.op):
-        return []
+        own: object = operator
+        if function.format != "tflite" or not isinstance(own, OwnKernel):
+            return []
+        return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
     kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 

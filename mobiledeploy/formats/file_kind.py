@@ -44,6 +44,7 @@ _CHECKPOINT: Final = "a checkpoint holds weights alone: save the whole model"
 _TABLE: Final = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 """Last bytes of the index of a TensorFlow checkpoint."""
 _PHOTOS: Final = "photos go with a model: `mobiledeploy verify A.tflite B.onnx --data FOLDER`"
+_SAVE_AGAIN: Final = "save the whole model again (`model.save('model.keras')`)"
 _UNPACK: Final = "unpack it, and name a .tflite or .onnx"
 
 SAVED_MODEL: Final = FileKind("a TensorFlow SavedModel", _SAVED)
@@ -182,6 +183,9 @@ def _archive(name: str, data: bytes) -> FileKind:
     last = {member.rpartition("/")[2] for member in members}
     if set(members) >= KERAS_PARTS:
         return _KERAS
+    if KERAS_PARTS & set(members):
+        (missing,) = KERAS_PARTS - set(members)
+        return FileKind(f"a Keras archive without its `{missing}`", _SAVE_AGAIN)
     if "data.pkl" in last:
         script = "constants.pkl" in last
         what = "a TorchScript module" if script else "a PyTorch checkpoint: weights, or a pickle"

@@ -202,12 +202,11 @@ def arrays(datasets: Mapping[str, Iterable[Dataset]]) -> dict[str, list[Float]]:
 def numbers(datasets: Mapping[str, Dataset]) -> dict[str, npt.NDArray[Any]]:
     """Read data sets of any type of number, by path, after a check of their total size.
 
-    Floats of all widths, bfloat16 too, become float32; whole numbers keep their type. What is no
-    number is left out.
+    Floats of all widths, bfloat16 too, become float32, which may be NaN or infinite; whole numbers
+    keep their type. What is no number is left out.
 
     Raises:
-        CorruptFileError: They are too large, are stored in another file, or hold values that are
-            not finite.
+        CorruptFileError: They are too large, or are stored in another file.
     """
     chosen = {path: dataset for path, dataset in datasets.items() if _is_number(path, dataset)}
     total = sum(int(dataset.size) for dataset in chosen.values())
@@ -230,11 +229,9 @@ def _number(path: str, dataset: Dataset) -> npt.NDArray[Any]:
             # bfloat16 is the upper half of a float32.
             halves = np.asarray(dataset[()]).view("<u2")
         values: Float = (halves.astype(np.uint32) << 16).view(np.float32)
-        if not np.isfinite(values).all():
-            raise CorruptFileError(f"`{path}` holds NaN or infinite weights")
         return values
     if dataset.dtype.kind == "f":
-        return _read(path, dataset)
+        return _float32(path, dataset)
     with _damage(f"`{path}`"):
         return np.asarray(dataset[()])
 
@@ -277,10 +274,15 @@ def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
     raise CorruptFileError(f"{message}{kind}")
 
 
-def _read(name: str, dataset: Dataset) -> Float:
-    # What float32 cannot hold becomes infinite, which is refused below.
+def _float32(name: str, dataset: Dataset) -> Float:
+    # What float32 cannot hold becomes infinite.
     with _damage(f"`{name}`"), np.errstate(over="ignore"):
         values: Float = dataset[()].astype(np.float32)
+    return values
+
+
+def _read(name: str, dataset: Dataset) -> Float:
+    values = _float32(name, dataset)
     if not np.isfinite(values).all():
         raise CorruptFileError(f"`{name}` holds NaN or infinite weights")
     return values

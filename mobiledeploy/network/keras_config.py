@@ -53,6 +53,8 @@ MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 WRAPPERS: Final[Mapping[str, str]] = {
     "PruneLowMagnitude": "remove the pruning before saving: "
     "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
+    "ClusterWeights": "remove the clustering before saving: "
+    "`tensorflow_model_optimization.clustering.keras.strip_clustering(model)`",
     **dict.fromkeys(
         ("QuantizeLayer", "QuantizeWrapper", "QuantizeAnnotate"),
         "save the float model, before `quantize_model`: mobiledeploy quantises it itself",

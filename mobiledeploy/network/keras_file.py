@@ -30,6 +30,10 @@ METADATA: Final = "metadata.json"
 
 MAX_WEIGHTS_BYTES: Final = 1 << 29
 MAX_CONFIG_BYTES: Final = 1 << 24
+SMALL: Final = 1 << 24
+"""Bytes that an entry of an archive may unpack to however few it has."""
+MOST_RATIO: Final = 100
+"""Most bytes for each byte of a larger entry: Keras does not compress at all."""
 
 
 def load(path: Name, architecture: Architecture) -> MatchedWeights:
@@ -183,9 +187,13 @@ def _with_config(weights: KerasWeights, config: KerasConfig | None) -> KerasWeig
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if name not in archive.namelist():
         raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
-    # The directory of the archive may state a wrong size: unpack at most the limit.
-    with archive.open(name) as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
+    # `read` never unpacks more than the archive's directory states.
+    stated = archive.getinfo(name)
+    if stated.file_size > limit:
         raise CorruptFileError(f"{archive.filename}: {name} unpacks to more than {limit:,} bytes")
-    return data
+    if stated.file_size > max(SMALL, MOST_RATIO * stated.compress_size):
+        raise CorruptFileError(
+            f"{archive.filename}: {name} unpacks to more than {MOST_RATIO} times its bytes, as no "
+            "weights do"
+        )
+    return archive.read(name)

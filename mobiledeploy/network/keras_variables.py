@@ -11,7 +11,7 @@ import functools
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -104,10 +104,11 @@ class KerasFile:
         for path in inside:
             owners[_owner(path)].append(Variable(role=_role(path), array=self.arrays[path]))
         chain = (*layer.parents[1:], layer.name)
-        named = [owner for owner in owners if owner.split("/")[-1] == layer.name]
+        # Keras 2 takes names with slashes, such as `layer1/conv`.
+        named = [owner for owner in owners if f"/{owner}".endswith(f"/{layer.name}")]
         if len(named) > 1:
             # Those with all names of the models between; `conv` comes before `tail/conv`.
-            whole = [owner for owner in named if _ends_with(owner.split("/"), chain)]
+            whole = [owner for owner in named if f"/{owner}".endswith(f"/{'/'.join(chain)}")]
             shortest = min((owner.count("/") for owner in whole), default=0)
             named = [owner for owner in whole if owner.count("/") == shortest] or named
         if len(named) > 1:
@@ -149,10 +150,6 @@ def _owner(path: str) -> str:
 
 def _role(path: str) -> str:
     return path.rpartition("\n")[2].rpartition("/")[2].partition(":")[0]
-
-
-def _ends_with(owner: Sequence[str], chain: Sequence[str]) -> bool:
-    return tuple(owner[-len(chain) :]) == tuple(chain)
 
 
 def groups_by_class(file: Group) -> Iterator[tuple[str, Group]]:

@@ -16,6 +16,7 @@ What modules share when they compute:
 * `without_weights`: defaults for operators without weights.
 * `one_grid`: operators that copy codes, on one grid.
 * `each_pair`: operators that compute each output code from a pair of codes.
+* `constant_operand`: reads one of two operands, of which one is a constant, as a table.
 * `sums`: the arithmetic of a sum of two tensors, of which the second may be subtracted.
 * `sum_operator`: an operator made of it.
 * `each_code`: what computes each output code from one code.

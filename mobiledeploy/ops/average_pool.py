@@ -1,9 +1,10 @@
 """The mean of each window of an image on the image's own grid: AVERAGE_POOL_2D.
 
 TFLite sums codes and divides by how many of them the window meets, padding not counted; halves go
-away from code 0. XNNPACK leaves it to that kernel. ONNX Runtime rounds halves to even: with an
-output step slightly below 1 (`half_away`) it rounds them away from code 0 too, and no other mean
-moves over a half. A pool depends only on a window's sum and count, so all of them are tried.
+away from code 0, which of uint8 codes means up. XNNPACK leaves it to that kernel. ONNX Runtime
+rounds halves to even: with an output step slightly below 1 (`half_away`) it rounds them away from
+code 0 too, and no other mean moves over a half. A pool depends only on a window's sum and count,
+so all of them are tried.
 
 Where no window hangs over the border, the `.onnx` has a convolution with weights of 1, which is
 fused into an integer kernel; else an AveragePool, kept in float32 by the multiplication behind it,
@@ -26,7 +27,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import mean, one_grid, onnx, padding, pools, tflite, without_weights
+from mobiledeploy.ops import mean, one_grid, onnx, pad, padding, pools, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate
@@ -45,6 +46,7 @@ from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
     QMAX,
     QMIN,
+    UINT8_OFFSET,
     Codes,
     Float32,
     Int8,
@@ -177,7 +179,9 @@ def float_layer(node: AveragePool, inputs: Sequence[QTensor]) -> Layer:
     )
 
 
-def ort_average_pool(sums: Codes, counts: Codes, most: int, *, inverse: bool) -> Codes:
+def ort_average_pool(
+    sums: Codes, counts: Codes, most: int, *, inverse: bool, unsigned: bool = False
+) -> Codes:
     """Return ONNX Runtime's codes of means by an average pool in float32.
 
     Args:
@@ -185,11 +189,19 @@ def ort_average_pool(sums: Codes, counts: Codes, most: int, *, inverse: bool) ->
         counts: How many codes each is of.
         most: The largest count there is.
         inverse: Whether a kernel multiplies by 1 / count.
+        unsigned: Whether it counts uint8 codes.
     """
-    real, number = sums.astype(np.float32), counts.astype(np.float32)
+    offset = UINT8_OFFSET if unsigned else 0
+    real, number = (sums + counts * offset).astype(np.float32), counts.astype(np.float32)
     means = real * (_ONE / number) if inverse else real / number
-    codes: Codes = np.rint(means * (_ONE / mean.half_away(most))).astype(np.int64)
+    step = _step(most, unsigned=unsigned)
+    codes: Codes = np.rint(means * (_ONE / step)).astype(np.int64) - offset
     return np.clip(codes, QMIN, QMAX)
+
+
+def _step(count: int, *, unsigned: bool) -> np.float32:
+    """Return the step by which ONNX Runtime rounds means of at most so many codes as TFLite."""
+    return mean.half_away(count, farthest=QMAX - QMIN if unsigned else -QMIN)
 
 
 def _counts(node: AveragePool, size: Sequence[int]) -> Codes:
@@ -287,9 +299,9 @@ def litert_cases(
     node: AveragePool, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
     """Return TFLite's codes."""
-    del node, inputs, form
+    del inputs, form
     sums, counts = cases
-    return (mean.tflite_average_pool(sums, counts),)
+    return (mean.tflite_average_pool(sums, counts, unsigned=node.output.unsigned),)
 
 
 def ort_cases(
@@ -298,11 +310,13 @@ def ort_cases(
     """Return the codes of the form that `write_onnx` gives it, for each way to divide."""
     del form
     sums, counts = cases
+    up = node.output.unsigned
     if not _hangs_over(node, inputs[0]):
-        return (mean.ort_convolution(sums, math.prod(node.window)),)
+        return (mean.ort_convolution(sums, math.prod(node.window), unsigned=up),)
     most = int(_counts(node, inputs[0].shape[:2]).max())
     return tuple(
-        ort_average_pool(sums, counts, most, inverse=inverse) for inverse in (False, True)
+        ort_average_pool(sums, counts, most, inverse=inverse, unsigned=up)
+        for inverse in (False, True)
     )
 
 
@@ -341,7 +355,7 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> A
         shape = shape if layer.window == source.shape[:2] else (1, 1, *shape)
     return AveragePool(
         input=source.name,
-        output=dataclasses.replace(output, shape=shape),
+        output=dataclasses.replace(mean.unsigned_as_stated(layer, output), shape=shape),
         window=layer.window,
         strides=layer.strides,
         padding=around,
@@ -376,7 +390,8 @@ def litert_codes(
 ) -> Int8:
     """Return the codes that TFLite's own kernel computes, on every architecture."""
     del kernel
-    return mean.tflite_average_pool(*cases_of(node, inputs, codes)).astype(np.int8)
+    (means,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
+    return means.astype(np.int8)
 
 
 def float_values(
@@ -392,7 +407,12 @@ def float_values(
 def write_tflite(
     model: TfliteWriter, node: AveragePool, inputs: Sequence[TfliteInput], output: int
 ) -> None:
-    """Add the operator; behind it a RESHAPE if its output is a vector."""
+    """Add the operator; behind it a RESHAPE if its output is a vector.
+
+    Raises:
+        ConversionError: It is of uint8 codes.
+    """
+    mean.refuse_unsigned(node.output)
     pooled, out = output, node.output
     if len(out.shape) == 1:
         pooled = model.activation(
@@ -459,11 +479,12 @@ def write_onnx(
 ) -> None:
     """Add a convolution with weights of 1, or an average pool in float32.
 
-    Codes are read on the grid on which code 0 is 0, from which halves go away.
+    Codes are read on the grid on which code 0, of int8 or of uint8, is 0: halves go away from it.
     """
     del certificate
     (read,), name, out = inputs, node.output.name, node.output
-    real = model.dequantise(read.codes, _ONE, _MIDDLE)
+    up, zero = node.output.unsigned, np.uint8(0) if node.output.unsigned else _MIDDLE
+    real = model.dequantise(read.codes, _ONE, zero)
     size, channels = read.tensor.shape[:2], read.tensor.shape[2]
     begins, ends = zip(*padding.pads(size, node.window, node.strides, node.padding), strict=True)
     options: dict[str, Any] = {"kernel_shape": node.window, "strides": node.strides}
@@ -472,7 +493,7 @@ def write_onnx(
         means = model.node(
             "AveragePool", [real], pads=[*begins, *ends], count_include_pad=0, **options
         )
-        real = model.node("Mul", [means, model.scalar(_ONE / mean.half_away(most))])
+        real = model.node("Mul", [means, model.scalar(_ONE / _step(most, unsigned=up))])
         step = _ONE
     else:
         count = math.prod(node.window)
@@ -485,18 +506,19 @@ def write_onnx(
             ],
         )
         real = model.node("Conv", [real, ones], pads=[0, 0, 0, 0], group=channels, **options)
-        step = np.float32(count) * mean.half_away(count)
+        step = np.float32(count) * _step(count, unsigned=up)
     if len(out.shape) == 1:
-        model.node("Flatten", [model.quantise(real, step, _MIDDLE)], output)
+        model.node("Flatten", [model.quantise(real, step, zero)], output)
         return
-    model.quantise(real, step, _MIDDLE, output)
+    model.quantise(real, step, zero, output)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return a pool; a mean where the window is the whole image, None if it makes no sense."""
     whole = mean.layer_of_tflite(source)
-    if whole is not None:
-        return whole
+    unsigned = source.inputs[0].dtype == "uint8"
+    if whole is not None and (not unsigned or math.prod(whole.window) % 2):
+        return whole  # of an odd number of codes, no mean is a half
     return pools.layer_of_tflite(source, "average_pool")
 
 
@@ -525,7 +547,7 @@ def read_convolution(
     ones = kernel.scale.size == 1 and kernel.scale[0] == 1 and not kernel.zero.any()
     groups = int(node.number("group", 1))
     plain = kernel.codes.shape[:2] == (groups, 1) and value.size("C") == groups
-    if not (ones and plain and (kernel.codes == 1).all()) or not _from_the_middle(value):
+    if not (ones and plain and (kernel.codes == 1).all()) or not _counts_codes(value):
         return None
     stated = dict(node.attributes) | {"kernel_shape": kernel.codes.shape[2:]}
     pooled = pools.pool_of(reader, dataclasses.replace(node, attributes=stated))
@@ -534,21 +556,14 @@ def read_convolution(
     value, window, strides, around = pooled
     if any(around):
         return None
-    count = math.prod(window)
-    return _pool(
-        reader,
-        node,
-        value,
-        window,
-        strides,
-        around,
-        step=np.float32(count) * mean.half_away(count),
-    )
+    count, up = math.prod(window), value.zero_point == QMIN
+    step = np.float32(count) * _step(count, unsigned=up)
+    return _pool(reader, node, value, window, strides, around, step=step, unsigned=up)
 
 
-def _from_the_middle(value: OnnxActivation) -> bool:
-    """Whether a value counts from code 0 in steps of 1."""
-    return value.real and value.scale == 1 and value.zero_point == 0
+def _counts_codes(value: OnnxActivation) -> bool:
+    """Whether a value counts from code 0, of int8 or of uint8, in steps of 1."""
+    return value.real and value.scale == 1 and value.zero_point in {0, QMIN}
 
 
 def _pool(
@@ -560,6 +575,7 @@ def _pool(
     around: padding.Pads,
     *,
     step: np.float32 | None,
+    unsigned: bool = False,
 ) -> OnnxActivation:
     """Add a pool; a mean where the window is the whole image.
 
@@ -572,33 +588,46 @@ def _pool(
         around: The padding.
         step: Of the grid on which the file puts means of codes; None where the file states the
             grids of input and output.
+        unsigned: Whether it is one of uint8 codes.
     """
     out = pools.output_of(value, window, strides, around)
     if step is not None:
         value = dataclasses.replace(value, scale=None, zero_point=None)
-    if window == value.sizes[2:] and not any(around):
+    even = unsigned and math.prod(window) % 2 == 0
+    if window == value.sizes[2:] and not any(around) and not even:
         pooled = reader.add_layer(node, "mean", [value], out, window=window)
     else:
         pooled = reader.add_layer(
-            node, "average_pool", [value], out, window=window, strides=strides, pads=around
+            node,
+            "average_pool",
+            [value],
+            out,
+            window=window,
+            strides=strides,
+            pads=around,
+            parameters=mean.UNSIGNED if unsigned else (),
         )
     if step is not None:
         reader.moved.append(pooled.source)
-        reader.deduced[pooled.source] = functools.partial(_on_its_own_grid, step=step)
+        zero = QMIN if unsigned else 0
+        reader.deduced[pooled.source] = functools.partial(
+            _on_its_own_grid, step=step, zero_point=zero
+        )
     return pooled
 
 
 def _on_its_own_grid(
-    layer: StoredLayer, taken: Sequence[LayerInput], *, step: np.float32
+    layer: StoredLayer, taken: Sequence[LayerInput], *, step: np.float32, zero_point: int
 ) -> StoredLayer:
     """Return a pool of codes on the grid that it reads them by.
 
     Args:
         layer: The pool of codes, on a grid of about 1 or the number of codes.
         taken: How other layers read it.
-        step: Scale of that grid for halves to go away from code 0.
+        step: Scale of that grid for halves to go away from its zero point.
+        zero_point: The code 0 of int8 or of uint8.
     """
-    if layer.output.scale != step or layer.output.zero_point != 0:
+    if layer.output.scale != step or layer.output.zero_point != zero_point:
         detail = f"means of codes are put on a grid of scale {layer.output.scale}, expected {step}"
         return with_fault(layer, "form", detail)
     (read,) = layer.reads
@@ -612,13 +641,17 @@ def _on_its_own_grid(
 
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
-    """Read AveragePool that does not count its padding."""
+    """Read AveragePool; padding that it counts is a layer of its own."""
     pooled = pools.pool_of(reader, node)
     if pooled is None or not pooled[0].real:
         return None
-    if any(pooled[3]) and node.number("count_include_pad", 0):
-        return None
-    return _pool(reader, node, *pooled, step=None)
+    value, window, strides, around = pooled
+    if any(around) and node.number("count_include_pad", 0):
+        # Sizes that are rounded up add padding that is not counted.
+        if node.number("ceil_mode", 0) or value.scale is None:
+            return None
+        value, around = pad.before(reader, node, value, around), (0, 0, 0, 0)
+    return _pool(reader, node, value, window, strides, around, step=None)
 
 
 def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
@@ -631,17 +664,20 @@ def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | Non
         return None
     (read,) = layer.reads
     source = dataclasses.replace(means, scale=read.scale, zero_point=read.zero_point)
-    if not _from_the_middle(source) or factor is None or means.source in reader.deduced:
+    if not _counts_codes(source) or factor is None or means.source in reader.deduced:
         return None
     if factor.size != 1 or reader.bounds[means.source] != (-math.inf, math.inf):
         return None
-    numbers = range(1, math.prod(layer.window) + 1)
-    if factor.ravel()[0] not in {_ONE / mean.half_away(count) for count in numbers}:
+    numbers, up = range(1, math.prod(layer.window) + 1), read.zero_point == QMIN
+    if factor.ravel()[0] not in {_ONE / _step(count, unsigned=up) for count in numbers}:
         return None
     unknown = dataclasses.replace(read, scale=None, zero_point=None)
-    reader.layers.change(means.source, op=node.op, reads=(unknown,))
+    parameters = mean.UNSIGNED if up else ()
+    reader.layers.change(means.source, op=node.op, reads=(unknown,), parameters=parameters)
     reader.moved.append(means.source)
-    reader.deduced[means.source] = functools.partial(_on_its_own_grid, step=_ONE)
+    reader.deduced[means.source] = functools.partial(
+        _on_its_own_grid, step=_ONE, zero_point=QMIN if up else 0
+    )
     return means
 
 

@@ -116,6 +116,25 @@ class SeveralForms(Protocol):
 
 
 @runtime_checkable
+class CertifiedOnX86(Protocol):
+    """A `Certified` module with a form of the `.onnx` that is exact whatever the scales are.
+
+    It gives what LiteRT gives on x86, also where LiteRT gives something else on other CPUs.
+    """
+
+    def certify_x86(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
+        """Return the proof for LiteRT on x86."""
+
+
+@runtime_checkable
+class OwnKernel(Protocol):
+    """A `Certified` module whose operator TFLite computes itself where XNNPACK takes it not."""
+
+    def litert_own(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+        """Return the output codes of cases by TFLite's own kernel."""
+
+
+@runtime_checkable
 class GivesScores(Protocol):
     """A module whose operator may make scores of the logits where it is a network's last."""
 

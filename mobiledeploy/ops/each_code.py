@@ -27,7 +27,17 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
 from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    UINT8_OFFSET,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+)
 
 STEP: Final = 2.0**-14
 MOST_STEPS: Final = 16
@@ -110,9 +120,11 @@ def xnnpack(function: Function, codes: Codes, source: QTensor, out: QTensor) -> 
     """Return the codes of XNNPACK's table: halves to even, after the zero point is added."""
     real = (codes.astype(np.float32) - np.float32(source.zero_point)) * source.scale
     inverse = np.float32(1) / out.scale
+    # The zero point takes part in the rounding to float32.
+    offset = UINT8_OFFSET if out.unsigned else 0
     with np.errstate(all="ignore"):
-        steps = function(real) * inverse + np.float32(out.zero_point)
-    return _clip(np.rint(steps))
+        steps = function(real) * inverse + np.float32(out.zero_point + offset)
+    return _clip(np.rint(steps) - offset)
 
 
 def tflite_table(function: Function, codes: Codes, source: QTensor, out: QTensor) -> Codes:

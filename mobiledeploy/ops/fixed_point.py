@@ -35,14 +35,20 @@ class FixedPoint:
             fraction, exponent = 0, 0
         return cls(fraction=fraction, exponent=exponent)
 
-    def times(self, values: Codes) -> Codes:
-        """Return products, rounded to 31 bits and then to whole numbers."""
+    def times(self, values: Codes, *, halves_up: bool = False) -> Codes:
+        """Return products, rounded to 31 bits and then to whole numbers.
+
+        Args:
+            values: To multiply.
+            halves_up: Whether the second rounding rounds halves up, as vector instructions do, and
+                not away from 0.
+        """
         left, right = max(self.exponent, 0), max(-self.exponent, 0)
         product = (values.astype(np.int64) << left) * self.fraction
         nudged = product + np.where(product >= 0, 2**30, 1 - 2**30)
         # Truncated, as in C.
         high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))
         mask = (1 << right) - 1
-        threshold = (mask >> 1) + (high < 0)
+        threshold = (mask >> 1) + (high < 0) * (not halves_up)
         rounded: Codes = (high >> right) + ((high & mask) > threshold)
         return rounded

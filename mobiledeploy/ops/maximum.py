@@ -6,6 +6,7 @@ Source: TFLite's tflite/kernels/maximum_minimum.cc.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, one_grid, stored, tflite, without_weights
+from mobiledeploy.ops import constant_operand, each_pair, one_grid, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
@@ -160,8 +161,24 @@ def write_onnx(
     model.node("Min" if node.smaller else "Max", [each.codes for each in inputs], output)
 
 
+def _grid_limits(node: Maximum, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield that it has several grids: TFLite compares codes."""
+    del form
+    out = node.output
+    if {(each.scale, each.zero_point) for each in inputs} != {(out.scale, out.zero_point)}:
+        yield "its operands and its output are on several grids"
+
+
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
-    """Return the larger or smaller of two activations of one shape."""
+    """Return the larger or smaller of two activations of one shape, or of one and a constant."""
+    if len(source.inputs) == 1 and source.operator.inputs[1:]:
+        smaller = source.operator.builtin == "MINIMUM"
+        return constant_operand.table_of(
+            source,
+            functools.partial(Maximum, smaller=smaller),
+            _grid_limits,
+            lambda node, _, codes: ((np.minimum if node.smaller else np.maximum)(*codes),),
+        )
     shapes = {tensor.shape for tensor in source.inputs}
     if len(source.inputs) != len(source.operator.inputs) or len(shapes) != 1:
         return None

@@ -13,9 +13,10 @@ tflite/kernels/internal/optimized/integer_ops/pooling.h.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -36,13 +37,24 @@ from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_reading import one_input
-from mobiledeploy.ops.onnx_values import OnnxValue
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
-from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.stored import LayerInput, StoredLayer, on_grid_of, with_fault
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    UINT8_OFFSET,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    is_scale,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -70,12 +82,17 @@ ONE_CODE: bool = False
 
 QLINEAR: Final = "QLinearGlobalAveragePool"
 """ONNX Runtime's integer kernel."""
+SUM: Final = "ReduceSum"
+"""The node by which a mean in XNNPACK's own arithmetic is known."""
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 NARROWEST: Final = 2.0**-32
 WIDEST: Final = 2.0**8
 """Smallest and largest ratio of scales that ONNX Runtime accepts."""
+
+NEAR_HALF: Final = 2.0**-7
+"""Farther from a half, in steps, no kernel and no tried scale rounds a mean otherwise."""
 
 MOST_POSITIONS: Final = 2**14
 """Most positions for which all sums are tried; float32 holds them exactly."""
@@ -160,11 +177,13 @@ class Sums:
         codes: Sums of a channel's int8 codes over all positions, zero point not subtracted.
         positions: Height times width.
         zeros: Zero points of input and output.
+        offset: What the kernel's codes and zero points are more than these.
     """
 
     codes: Codes
     positions: int
     zeros: tuple[int, int]
+    offset: int = 0
 
 
 def xnnpack(
@@ -186,12 +205,26 @@ def xnnpack(
         fused_constant: Whether it also fuses the computation of the constant that is added.
             LiteRT 2.3's wheel for aarch64 fuses both, that for x86 neither.
     """
-    source_zero, zero = (np.float32(value) for value in sums.zeros)
-    count = np.float32(sums.positions)
+    codes = (sums.codes + sums.positions * sums.offset).astype(np.float32)
+    zeros = sums.zeros[0] + sums.offset, sums.zeros[1] + sums.offset
+    ratio, constant = _line(sums.positions, zeros, input_scale, scale, fused=fused_constant)
+    means = (_fused if fused else _unfused)(codes, ratio, constant)
+    return _clip(np.rint(means) - sums.offset)
+
+
+def _line(
+    positions: int,
+    zeros: tuple[int, int],
+    input_scale: Floats,
+    scale: np.float32,
+    *,
+    fused: bool = False,
+) -> tuple[Floats, Floats]:
+    """Return by what XNNPACK multiplies a sum of codes, and what it adds."""
+    source_zero, zero = (np.float32(value) for value in zeros)
+    count = np.float32(positions)
     ratio = input_scale / scale * (np.float32(1) / count)
-    constant = (_fused if fused_constant else _unfused)(-(count * source_zero), ratio, zero)
-    means = (_fused if fused else _unfused)(sums.codes.astype(np.float32), ratio, constant)
-    return _clip(np.rint(means))
+    return ratio, (_fused if fused else _unfused)(-(count * source_zero), ratio, zero)
 
 
 def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
@@ -202,35 +235,43 @@ def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
     return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
 
 
-def tflite_average_pool(sums: Codes, positions: Codes | int) -> Codes:
+def tflite_average_pool(sums: Codes, positions: Codes | int, *, unsigned: bool = False) -> Codes:
     """Return TFLite's codes of an average pooling: halves go away from code 0.
 
     Args:
         sums: Sums of int8 codes.
         positions: How many codes each is of.
+        unsigned: Whether they go away from 0 of uint8 codes, that is, up.
     """
+    if unsigned:
+        return (sums + positions // 2) // positions
     away: Codes = np.copysign((np.abs(sums) + positions // 2) // positions, sums).astype(np.int64)
     return away
 
 
-def half_away(positions: int) -> np.float32:
+def half_away(positions: int, *, farthest: int = -QMIN) -> np.float32:
     """Return a step below 1 that sends halves away from 0, and moves no other mean over a half.
 
     Args:
         positions: How many codes the means are of, at most.
+        farthest: How far from 0 codes may be.
     """
-    return np.float32(1 - 2.0 ** math.floor(math.log2(0.4 / positions / -QMIN)))
+    return np.float32(1 - 2.0 ** math.floor(math.log2(0.4 / positions / farthest)))
 
 
-def ort_convolution(sums: Codes, positions: int) -> Codes:
+def ort_convolution(sums: Codes, positions: int, *, unsigned: bool = False) -> Codes:
     """Return ONNX Runtime's codes of an average pooling by a convolution with weights of 1.
 
     Args:
         sums: Sums of int8 codes.
         positions: How many codes each is of.
+        unsigned: Whether it counts uint8 codes.
     """
-    factor = np.float32(1) / (np.float32(positions) * half_away(positions))
-    return _clip(np.rint(sums.astype(np.float32) * factor))
+    offset, farthest = (UINT8_OFFSET, QMAX - QMIN) if unsigned else (0, -QMIN)
+    step = half_away(positions, farthest=farthest)
+    factor = np.float32(1) / (np.float32(positions) * step)
+    counted = (sums + positions * offset).astype(np.float32)
+    return _clip(np.rint(counted * factor) - offset)
 
 
 def _unfused(x: Floats | np.float32, y: Floats, addend: Floats | np.float32) -> Floats:
@@ -267,41 +308,86 @@ def certify_scales(
             from one architecture to another, or no scale nearby makes the two agree. See
             `integer.certify.exact_ranges`.
     """
-    sums = _all_sums(name, positions, zeros)
     input_scale, scale = scales
-    ratio = input_scale / (scale * np.float32(positions))
+    _require_ratio(name, positions, scales)
+    sums = _all_sums(name, positions, zeros)
+    expected = xnnpack(sums, np.full(1, input_scale), scale)
+    unsteady = _unsteady(sums, expected, scales)
+    before = _differing(sums, expected, input_scale, scale)
+    neighbour = None if unsteady else _agreeing(sums, expected, scales)
+    if neighbour is None:
+        raise ConversionError(
+            f"mean `{name}`: {max(before, unsteady)} of its {sums.codes.size} sums are rounded "
+            f"differently by the runtimes, and no scale within {REACH} units in the last place of "
+            f"{input_scale} mends it",
+            hint="calibrate with other images, which moves the scales",
+        )
+    return Certificate(
+        name=name,
+        scales=(neighbour,),
+        cases=sums.codes.size,
+        differing_before=before,
+        differing_after=0,
+    )
+
+
+def _require_ratio(name: str, positions: int, scales: tuple[np.float32, np.float32]) -> None:
+    ratio = scales[0] / (scales[1] * np.float32(positions))
     if not NARROWEST <= ratio < WIDEST:
         raise ConversionError(
             f"mean `{name}`: expected input scale / (output scale * positions) within {NARROWEST} "
             f"and {WIDEST}, received {ratio:.3g}",
             hint="the mean is all but constant: train or calibrate again",
         )
-    own = np.full(1, input_scale)
-    expected = xnnpack(sums, own, scale)
+
+
+def _unsteady(sums: Sums, expected: Codes, scales: tuple[np.float32, np.float32]) -> int:
+    """Return how many sums XNNPACK rounds otherwise where a compiler fuses operations."""
     elsewhere = [
-        xnnpack(sums, own, scale, fused=fused, fused_constant=fused_constant)
-        for fused in (False, True)
-        for fused_constant in (False, True)
+        xnnpack(sums, np.full(1, scales[0]), scales[1], fused=fused, fused_constant=constant)
+        for fused, constant in itertools.product((False, True), repeat=2)
     ]
-    unsteady = int((np.stack(elsewhere) != expected).any(axis=0).sum())
+    return int((np.stack(elsewhere) != expected).any(axis=0).sum())
+
+
+def _agreeing(
+    sums: Sums, expected: Codes, scales: tuple[np.float32, np.float32]
+) -> np.float32 | None:
+    """Return the nearest scale of the input by which ONNX Runtime gives certain codes, if any."""
+    input_scale, scale = scales
     steps = np.arange(2 * REACH + 1)
     # 0, 1, -1, 2, -2 ...: the nearest first.
     tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
-    before = _differing(sums, expected, input_scale, scale)
+    exact = (sums.codes - sums.positions * sums.zeros[0]) * (
+        float(input_scale) / float(scale) / sums.positions
+    )
+    near = np.abs(np.mod(exact, 1) - 0.5) < NEAR_HALF
+    few = dataclasses.replace(sums, codes=sums.codes[near])
     for neighbour in tried:
-        if not unsteady and not _differing(sums, expected, neighbour, scale):
-            return Certificate(
-                name=name,
-                scales=(neighbour,),
-                cases=sums.codes.size,
-                differing_before=before,
-                differing_after=0,
-            )
-    raise ConversionError(
-        f"mean `{name}`: {max(before, unsteady)} of its {sums.codes.size} sums are rounded "
-        f"differently by the runtimes, and no scale within {REACH} units in the last place of "
-        f"{input_scale} mends it",
-        hint="calibrate with other images, which moves the scales",
+        if _differing(few, expected[near], neighbour, scale):
+            continue
+        if not _differing(sums, expected, neighbour, scale):
+            return np.float32(neighbour)
+    return None
+
+
+def certify_x86(node: Mean, inputs: Sequence[QTensor]) -> Certificate:
+    """Return a certificate for LiteRT on x86: of a scale, or of XNNPACK's own arithmetic."""
+    (source,), out = inputs, node.output
+    scales = source.scale, out.scale
+    cases = all_cases(node, inputs)
+    sums, expected = _sums(node, inputs, cases), litert_cases(node, inputs, cases)[0]
+    ratio = scales[0] / (scales[1] * np.float32(sums.positions))
+    neighbour = None
+    if NARROWEST <= ratio < WIDEST:
+        neighbour = _agreeing(sums, expected, scales)
+    return Certificate(
+        name=out.name,
+        scales=(source.scale if neighbour is None else neighbour,),
+        cases=sums.codes.size,
+        differing_before=_differing(sums, expected, *scales),
+        differing_after=0,
+        integers=neighbour is None,
     )
 
 
@@ -341,6 +427,8 @@ def _all_sums(name: str, positions: int, zeros: tuple[int, int]) -> Sums:
 def certify(node: Mean, inputs: Sequence[QTensor]) -> Certificate:
     """Return a certificate for one mean; see `certify_scales`."""
     (source,), out = inputs, node.output
+    if out.unsigned:
+        raise ConversionError(f"mean `{out.name}`: LiteRT's means of uint8 codes are of one CPU")
     return certify_scales(
         out.name,
         positions=math.prod(source.shape[:2]),
@@ -370,7 +458,8 @@ def litert_cases(
 ) -> tuple[Codes, ...]:
     """Return XNNPACK's means for each choice of what is fused, or TFLite's average pooling."""
     if form == "AVERAGE_POOL_2D":
-        return (tflite_average_pool(cases[0], math.prod(inputs[0].shape[:2])),)
+        positions = math.prod(inputs[0].shape[:2])
+        return (tflite_average_pool(cases[0], positions, unsigned=node.output.unsigned),)
     sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
     return tuple(
         xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=constant)
@@ -385,6 +474,8 @@ def ort_cases(
     if form == "Conv":
         return (ort_convolution(cases[0], math.prod(inputs[0].shape[:2])),)
     sums = _sums(node, inputs, cases)
+    if form == SUM:
+        return (xnnpack(sums, np.full(1, inputs[0].scale), node.output.scale),)
     return (ort(sums, np.full(1, inputs[0].scale), node.output.scale),)
 
 
@@ -412,7 +503,29 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> M
     """
     (source,) = inputs
     expect(output.name, "window", layer.window, source.shape[:2])
-    return Mean(input=source.name, output=output)
+    return Mean(input=source.name, output=unsigned_as_stated(layer, output))
+
+
+UNSIGNED: Final[tuple[tuple[str, Hashable], ...]] = (("unsigned", True),)
+"""Parameters of a mean or pool of an `.onnx` that is computed of uint8 codes."""
+
+
+def unsigned_as_stated(layer: StoredLayer, output: QTensor) -> QTensor:
+    """Return what a mean or pool writes, `unsigned` where it is computed of uint8 codes."""
+    return dataclasses.replace(output, unsigned=output.unsigned or layer.parameters == UNSIGNED)
+
+
+def refuse_unsigned(output: QTensor) -> None:
+    """Check that a mean or pool is not one of uint8 codes.
+
+    Raises:
+        ConversionError: It is.
+    """
+    if output.unsigned:
+        raise ConversionError(
+            f"`{output.name}`: LiteRT rounds some means of uint8 codes otherwise than of int8",
+            hint="convert the file to an `.onnx`, which is exact",
+        )
 
 
 def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
@@ -442,6 +555,7 @@ def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:
         codes=cases[0],
         positions=math.prod(inputs[0].shape[:2]),
         zeros=(inputs[0].zero_point, node.output.zero_point),
+        offset=UINT8_OFFSET if node.output.unsigned else 0,
     )
 
 
@@ -468,7 +582,12 @@ def float_values(
 def write_tflite(
     model: TfliteWriter, node: Mean, inputs: Sequence[TfliteInput], output: int
 ) -> None:
-    """Add the operator with its axes."""
+    """Add the operator with its axes.
+
+    Raises:
+        ConversionError: It is of uint8 codes.
+    """
+    refuse_unsigned(node.output)
     sources = reductions.write_axes(model, node.output.name, inputs)
     version = tflite_version(node, []).number
     model.operator("MEAN", version, sources, output, "ReducerOptions", KeepDims=node.keep_dims)
@@ -491,13 +610,28 @@ def write_onnx(
     output: str,
     certificate: Certificate | None,
 ) -> None:
-    """Add a GlobalAveragePool, which ONNX Runtime fuses into QLinearGlobalAveragePool."""
-    scales = required(node.output.name, certificate).scales
-    real = model.node("GlobalAveragePool", onnx.dequantise(model, inputs, scales))
-    if node.keep_dims:
-        onnx.quantise(model, real, node.output, output)
+    """Add a GlobalAveragePool, which ONNX Runtime fuses into QLinearGlobalAveragePool.
+
+    Or XNNPACK's own arithmetic in float32, in which a sum of codes is exact.
+    """
+    proof, out = required(node.output.name, certificate), node.output
+    step, zero = out.scale, onnx.zero_point(out)
+    if proof.integers:
+        step, zero = np.float32(1), np.uint8(0 if out.unsigned else onnx.OFFSET)
+        codes = model.dequantise(inputs[0].codes, step, zero)
+        axes = model.constant(f"{out.name}/axes", np.array([2, 3]))
+        total = model.node(SUM, [codes, axes], keepdims=1)
+        source, offset = inputs[0].tensor, UINT8_OFFSET if out.unsigned else 0
+        zeros = source.zero_point + offset, out.zero_point + offset
+        line = _line(math.prod(source.shape[:2]), zeros, np.full(1, source.scale), out.scale)
+        scaled = model.node("Mul", [total, model.scalar(line[0][0])])
+        real = model.node("Add", [scaled, model.scalar(line[1][0])])
     else:
-        model.node("Flatten", [onnx.quantise(model, real, node.output)], output)
+        real = model.node("GlobalAveragePool", onnx.dequantise(model, inputs, proof.scales))
+    if node.keep_dims:
+        model.quantise(real, step, zero, output)
+    else:
+        model.node("Flatten", [model.quantise(real, step, zero)], output)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
@@ -523,6 +657,73 @@ def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     return reader.add_layer(node, "mean", [value], out, window=window)
 
 
+def _read_sum(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read the sum of codes of a mean in XNNPACK's arithmetic, as `write_onnx` writes it."""
+    reduced = reductions.over_height_and_width(reader, node, whole=False)
+    if reduced is None or not node.attributes.get("keepdims", 1):
+        return None
+    value, out, window = reduced
+    factor = _number_behind(reader, node, "Mul")
+    addend = None if factor is None else _number_behind(reader, factor[0], "Add")
+    counted = value.real and value.scale == 1 and value.zero_point in {0, QMIN}
+    if factor is None or addend is None or not counted:
+        return None
+    unsigned = value.zero_point == QMIN
+    unknown = dataclasses.replace(value, scale=None, zero_point=None)
+    parameters = UNSIGNED if unsigned else ()
+    total = reader.add_layer(node, "mean", [unknown], out, window=window, parameters=parameters)
+    reader.own_steps.add(total.source)
+    reader.deduced[total.source] = functools.partial(
+        _on_the_grid_of_its_line, line=(factor[1], addend[1])
+    )
+    return total
+
+
+def _number_behind(
+    reader: OnnxReader, node: OnnxOperator, op: str
+) -> tuple[OnnxOperator, np.float32] | None:
+    """Return the only node that reads a node's output, and the number that it has besides."""
+    if not reader.read_once(node.output(0)):
+        return None
+    (behind,) = reader.reading(node.output(0)) or (None,)
+    if behind is None or behind.op != op:
+        return None
+    number = reader.numbers(behind, 1) if behind.input(0) == node.output(0) else None
+    if number is None or number.size != 1 or number.dtype != np.float32:
+        return None
+    return behind, np.float32(number.ravel()[0])
+
+
+def _read_step_of_sum(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read the multiplication and the addition behind a sum, which it was read with."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or not reader.is_unquantised(value):
+        return None
+    layer = reader.layers[value.source]
+    return value if (layer.kind, layer.op) == ("mean", SUM) else None
+
+
+def _on_the_grid_of_its_line(
+    layer: StoredLayer, taken: Sequence[LayerInput], *, line: tuple[np.float32, np.float32]
+) -> StoredLayer:
+    """Return a mean on the grid on which it is read, if its numbers are those of that grid."""
+    unsigned = layer.parameters == UNSIGNED
+    if layer.output.scale != 1 or layer.output.zero_point != (QMIN if unsigned else 0):
+        return with_fault(layer, "form", "means are put on another grid than that of codes")
+    (read,), offset = layer.reads, UINT8_OFFSET if unsigned else 0
+    if read.scale is None or read.zero_point is None or not taken:
+        output = dataclasses.replace(layer.output, scale=None, zero_point=None, unstated=True)
+        return dataclasses.replace(layer, output=output)
+    for each in taken:
+        if each.scale is None or each.zero_point is None or not is_scale(each.scale):
+            continue
+        zeros = read.zero_point + offset, each.zero_point + offset
+        own = _line(math.prod(layer.window), zeros, np.full(1, read.scale), each.scale)
+        if (own[0][0], own[1][0]) == line:
+            return on_grid_of(layer, each)
+    return with_fault(layer, "form", "a mean has other numbers than its grids give")
+
+
 ONNX: Mapping[str, FileForm] = {
     "GlobalAveragePool": FileForm(read=_read_mean, computed=True, ort_kernel=QLINEAR),
     "AveragePool": FileForm(ort_kernel=QLINEAR),
@@ -530,6 +731,9 @@ ONNX: Mapping[str, FileForm] = {
     "Conv": FileForm(computed=True),
     QLINEAR: FileForm(read=one_input(_read_mean), ort_kernel=QLINEAR),
     "ReduceMean": FileForm(read=_read_mean, ort_kernel=QLINEAR),
+    SUM: FileForm(read=_read_sum, computed=True),
+    "Mul": FileForm(pairs_only=True, read=_read_step_of_sum, computed=True),
+    "Add": FileForm(pairs_only=True, read=_read_step_of_sum, computed=True),
 }
 
 

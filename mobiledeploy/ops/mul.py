@@ -29,12 +29,13 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, onnx, tflite, without_weights
+from mobiledeploy.ops import constant_operand, each_pair, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, no_limits, required
 from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
+from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
@@ -280,6 +281,17 @@ def litert_cases(
     )
 
 
+def litert_own(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+    """Return the codes of TFLite's own kernel, which takes all scales and rounds twice.
+
+    Source: TFLite's tflite/kernels/mul.cc.
+    """
+    (a, b), out = inputs, node.output
+    factor = FixedPoint.of(float(a.scale) * float(b.scale) / float(out.scale))
+    codes: Codes = np.clip(factor.times(_products(inputs, cases)) + out.zero_point, QMIN, QMAX)
+    return codes
+
+
 def ort_cases(
     node: Mul, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
@@ -395,8 +407,10 @@ def write_onnx(
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer:
-    """Return a product of two activations."""
-    return source.as_kind("mul") if len(source.inputs) == 2 else source.layer
+    """Return a product of two activations, or the table of one and a constant."""
+    if len(source.inputs) != 2:
+        return constant_operand.table_of(source, Mul, litert_limits, litert_cases, litert_own)
+    return source.as_kind("mul")
 
 
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:

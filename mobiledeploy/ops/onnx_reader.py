@@ -42,6 +42,7 @@ class OnnxReader:
         deduced: Layers that read and write codes whose grids their nodes do not state.
         moved: Indices of layers that only move codes, so that they write them on the grid on which
             they read them.
+        own_steps: Indices of `deduced` layers whose codes the file quantises in steps of 1.
         outputs: Indices of what the graph gives.
         input_factor: Factor on the graph's input before it is quantised.
     """
@@ -61,6 +62,7 @@ class OnnxReader:
         self.bounds: dict[int, tuple[float, float]] = {}
         self.deduced: dict[int, DeduceGrid] = {}
         self.moved: list[int] = []
+        self.own_steps: set[int] = set()
         self.input_factor: np.float32 | None = None
         self.outputs = frozenset(file.outputs)
         self._nodes = file.operators
@@ -191,8 +193,10 @@ class OnnxReader:
         completed = dataclasses.replace(layer, name=name, output=output)
         self.layers.replace(activation.source, with_clamp(completed, clamp))
         stated = None if activation.source in self.deduced else scale
-        if activation.source in self.deduced and activation.source in self.moved:
-            # The grid is that of the layer's input, and not what stands here.
+        if activation.source in self.deduced and activation.source in (
+            self.own_steps.union(self.moved)
+        ):
+            # The grid is that of the layer's input, or its reader's, and not what stands here.
             zero_point = None
         return dataclasses.replace(
             activation, scale=stated, zero_point=zero_point, real=False, dtype=dtype

@@ -11,6 +11,9 @@ from mobiledeploy.ops.tensors import Float32, Int8, Int32
 PLAIN: Final = {3: "N12", 5: "N1234"}
 """By rank, the axes of tensors that are neither images nor vectors: by their numbers."""
 
+GROUPED: Final = "NGCHW"
+"""Axes of an image whose channels are in groups, as a channel shuffle has it in between."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnnxConstant:
@@ -50,7 +53,8 @@ class OnnxActivation:
 
     Attributes:
         source: Index of the layer that computes it, or `INPUT`.
-        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`, one of `PLAIN`; empty if not known.
+        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`, `GROUPED`, one of `PLAIN`; empty if
+            not known.
         sizes: Sizes of the dimensions, 0 for a free one.
         scale: Scale with which it is read; None for codes whose grid is not known yet, or for
             real values that are not quantised yet.
@@ -86,6 +90,8 @@ class OnnxActivation:
     @property
     def order(self) -> tuple[int, ...]:
         """The dimensions but for the batch, channels last."""
+        if self.axes == GROUPED:
+            return tuple(self.axes.index(axis) for axis in "HWGC")
         image = "H" in self.axes
         return tuple(self.axes.index(axis) for axis in ("HWC" if image else self.axes[1:]))
 
@@ -98,6 +104,8 @@ class OnnxActivation:
         """Shape of one image, channels last: (height, width, channels) or (channels,)."""
         if self.is_plain:
             return self.sizes[1:]
+        if self.axes == GROUPED:
+            return tuple(self.sizes[place] for place in self.order)
         if not self.axes or "C" not in self.axes:
             return ()
         high, wide, channels = (self.size(axis) for axis in "HWC")

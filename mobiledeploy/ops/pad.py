@@ -27,9 +27,19 @@ from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import NO_PADS, Padding, Pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    UINT8_OFFSET,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
-from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("pad",)
@@ -292,6 +302,8 @@ def _read_pad(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     usual = node.attributes.get("mode", "constant") == "constant"
     if not isinstance(value, OnnxActivation) or amounts is None or len(amounts) != 8 or not usual:
         return None
+    if not any(amounts):
+        return value
     if len(value.axes) != 4 or value.pixels > 1:
         return None
     before = {axis: amounts[place] for place, axis in enumerate(value.axes)}
@@ -310,6 +322,34 @@ def _read_pad(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     if not value.real:
         code = int(number) - onnx.OFFSET * (value.dtype == "uint8")
         return reader.move_codes(node, "pad", [value], out, pads=pads, parameters=((CODE, code),))
+    return _padded(reader, node, value, out, pads, number)
+
+
+def before(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, pads: Pads
+) -> OnnxActivation:
+    """Add a padding with 0 that a node does before it computes something; return what it gives.
+
+    Args:
+        reader: Of the file.
+        node: The node.
+        value: Real values of an image, channels first.
+        pads: Above, below, left and right.
+    """
+    batch, channels, high, wide = value.sizes
+    sizes = batch, channels, high + sum(pads[:2]), wide + sum(pads[2:])
+    return _padded(reader, node, value, dataclasses.replace(value, sizes=sizes), pads, 0)
+
+
+def _padded(
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    out: OnnxActivation,
+    pads: Pads,
+    number: float,
+) -> OnnxActivation:
+    """Add a padding of real values with a number."""
     border: float = number
     if value.scale is not None and value.zero_point is not None:
         border = code_of(number, value.scale, value.zero_point)

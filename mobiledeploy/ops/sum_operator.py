@@ -14,7 +14,15 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_pair, onnx, stored, tflite, without_weights
+from mobiledeploy.ops import (
+    constant_operand,
+    each_pair,
+    onnx,
+    stored,
+    sums,
+    tflite,
+    without_weights,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, required
@@ -37,6 +45,7 @@ from mobiledeploy.ops.sums import (
     SumKernel,
     Zeros,
     certify_kernels,
+    codes_of_all_pairs,
     integer_form,
     one,
     write_integers,
@@ -234,6 +243,9 @@ class SumOperator(Generic[T]):
     def _by(self, kernel: SumKernel, node: T, inputs: Sequence[QTensor], cases: Cases) -> Codes:
         """Return the output codes of pairs of codes, by one kernel."""
         (left, right), (scales, zeros) = cases, self._numbers(node, inputs)
+        every = all_pairs()
+        if left is every[0] and right is every[1]:
+            return codes_of_all_pairs(kernel, scales, zeros).astype(np.int64)
         operands = Operands(a=left.ravel(), b=right.ravel(), zeros=zeros)
         total = kernel(operands, one(scales[0]), one(scales[1]), scales[2])
         return total.reshape(left.shape)
@@ -244,6 +256,10 @@ class SumOperator(Generic[T]):
         """Return XNNPACK's codes."""
         del form
         return (self._by(xnnpack, node, inputs, cases),)
+
+    def litert_own(self, node: T, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+        """Return the codes of TFLite's own kernel."""
+        return self._by(sums.tflite, node, inputs, cases)
 
     def ort_cases(
         self, node: T, inputs: Sequence[QTensor], cases: Cases, form: str = ""
@@ -340,8 +356,12 @@ class SumOperator(Generic[T]):
         onnx.quantise(model, real, node.output, output)
 
     def layer_of_tflite(self, source: LayerSource) -> StoredLayer:
-        """Return a sum of two activations."""
-        return source.as_kind(self.LAYERS[0]) if len(source.inputs) == 2 else source.layer
+        """Return a sum of two activations, or the table of one and a constant."""
+        if len(source.inputs) != 2:
+            return constant_operand.table_of(
+                source, self.NODE, self.litert_limits, self.litert_cases, self.litert_own
+            )
+        return source.as_kind(self.LAYERS[0])
 
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""

@@ -8,6 +8,7 @@ Sources: XNNPACK's microparams-init.c and qs8-vadd.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.ops.certificate import REACH, Certificate, neighbours
+from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours
 from mobiledeploy.ops.each_pair import all_pairs
+from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -35,6 +37,9 @@ WIDEST: Final = 2.0**8
 """Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
 additions to a kernel with another arithmetic."""
 
+OWN_BITS: Final = 20
+"""By which TFLite's own kernel shifts operands to the left."""
+
 Scales: TypeAlias = tuple[np.float32, np.float32, np.float32]
 """Of the first operand, of the second, negative if it is subtracted, and of the output."""
 
@@ -47,7 +52,7 @@ class Operands:
     """Pairs of codes to add, and the zero points; int8.
 
     Attributes:
-        a: Codes of the first operand, shape (pairs,).
+        a: Codes of the first operand, shape (pairs,), or one that broadcasts against those of `b`.
         b: Codes of the second.
         zeros: Zero points of first, second and sum.
     """
@@ -66,6 +71,27 @@ def xnnpack(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.floa
     """Return XNNPACK's sums, on every architecture."""
     a_ratio, b_ratio = a_scale / scale, b_scale / scale
     return fixed_point(operands, a_ratio, b_ratio, bits=21, away_from_zero=False)
+
+
+def tflite(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return the sums of TFLite's own kernel, which takes all scales.
+
+    Both operands are put on a grid of twice the larger scale, with 20 more bits.
+
+    Source: TFLite's tflite/kernels/add.cc and sub.cc.
+    """
+    a, b, out = float(a_scale.item()), float(b_scale.item()), float(scale)
+    twice = 2 * max(a, abs(b))
+    left, right = (
+        FixedPoint.of(abs(each) / twice).times((codes - zero) << OWN_BITS)
+        for each, codes, zero in zip(
+            (a, b), (operands.a, operands.b), operands.zeros, strict=False
+        )
+    )
+    total = left + right if b > 0 else left - right
+    rounded = FixedPoint.of(twice / ((1 << OWN_BITS) * out)).times(total)
+    codes: Codes = np.clip(rounded + operands.zeros[2], QMIN, QMAX)
+    return codes
 
 
 def fixed_point(
@@ -209,13 +235,23 @@ def certify_kernels(
         zeros: Their zero points.
         kernels: By which ONNX Runtime may compute the layer.
     """
+    return dataclasses.replace(_certified(scales, zeros, tuple(kernels)), name=name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _certified(scales: Scales, zeros: Zeros, kernels: tuple[SumKernel, ...]) -> Certificate:
+    """Return a certificate without the layer's name.
+
+    A quantisation asks for each several times: for the ranges, for the `.onnx`, and for the proof
+    that the files hold one graph.
+    """
     a_scale, b_scale, scale = scales
     a, b = all_pairs()
     operands = Operands(a=a, b=b, zeros=zeros)
-    expected = xnnpack(operands, one(a_scale), one(b_scale), scale)[0]
-    before = _differing(operands, expected, (a_scale, b_scale), scale, kernels)
+    expected = codes_of_all_pairs(xnnpack, scales, zeros)
+    before = _differing(expected, scales, zeros, kernels)
     if not before:
-        return _certificate(name, (a_scale, b_scale), differing_before=0)
+        return _certificate((a_scale, b_scale), differing_before=0)
     near = _near_half(operands, a_scale, b_scale, scale)
     near = near[:: max(1, -(-near.size // SIEVE))]
     few = Operands(a=a[near], b=b[near], zeros=zeros)
@@ -226,24 +262,33 @@ def certify_kernels(
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
         pair = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, pair, scale, kernels):
-            return _certificate(name, pair, differing_before=before)
+        if not _differing(expected, (*pair, scale), zeros, kernels):
+            return _certificate(pair, differing_before=before)
     return dataclasses.replace(
-        _certificate(name, (a_scale, b_scale), differing_before=before), integers=True
+        _certificate((a_scale, b_scale), differing_before=before), integers=True
     )
 
 
-def _differing(
-    operands: Operands,
-    expected: Codes,
-    scales: tuple[np.float32, np.float32],
-    scale: np.float32,
-    kernels: Sequence[SumKernel],
-) -> int:
+def _differing(expected: Int8, scales: Scales, zeros: Zeros, kernels: Sequence[SumKernel]) -> int:
     differs = np.zeros(expected.shape, bool)
     for kernel in kernels:
-        differs |= kernel(operands, one(scales[0]), one(scales[1]), scale)[0] != expected
+        differs |= codes_of_all_pairs(kernel, scales, zeros) != expected
     return int(differs.sum())
+
+
+@functools.lru_cache(maxsize=256)
+def codes_of_all_pairs(kernel: SumKernel, scales: Scales, zeros: Zeros) -> Int8:
+    """Return a kernel's sum of each pair of `all_pairs`; the array is shared and read-only.
+
+    Certificates and the comparison of two files ask for the same sums again.
+    """
+    each = all_codes()
+    # Broadcast, so that what depends on one code is computed once for it.
+    operands = Operands(a=each[:, np.newaxis], b=each, zeros=zeros)
+    sums = kernel(operands, one(scales[0]), one(scales[1]), scales[2])
+    codes = sums.astype(np.int8).ravel()
+    codes.setflags(write=False)
+    return codes
 
 
 def _near_half(
@@ -269,11 +314,9 @@ def _neighbours(a_scale: np.float32, b_scale: np.float32) -> tuple[Floats, Float
     )
 
 
-def _certificate(
-    name: str, scales: tuple[np.float32, np.float32], *, differing_before: int
-) -> Certificate:
+def _certificate(scales: tuple[np.float32, np.float32], *, differing_before: int) -> Certificate:
     return Certificate(
-        name=name,
+        name="",
         # Files state no negative scales.
         scales=(scales[0], abs(scales[1])),
         cases=all_pairs()[0].size,

@@ -27,6 +27,9 @@ Shape: TypeAlias = tuple[int, ...]
 QMIN: Final = -128
 QMAX: Final = 127
 
+UINT8_OFFSET: Final = 128
+"""What uint8 codes and zero points are more than int8 ones."""
+
 MOST_AXES: Final = 4
 """Most axes of a tensor, without the batch."""
 
@@ -43,12 +46,15 @@ class QTensor:
         shape: 1 to 4 axes: (height, width, channels) of an image, (channels,) of a vector.
         scale: Real units per step, positive, a float32 value.
         zero_point: The code of real 0, in -128..127.
+        unsigned: Whether a `.tflite` holds the codes as uint8, 128 more, from which some of
+            LiteRT's kernels round otherwise. In an integer graph they are int8.
     """
 
     name: str
     shape: Shape
     scale: np.float32
     zero_point: int
+    unsigned: bool = False
 
     def __post_init__(self) -> None:
         """Check grid and shape.

@@ -18,9 +18,7 @@ from mobiledeploy.ops.stored import (
     StoredWeights,
     with_fault,
 )
-from mobiledeploy.ops.tensors import QMAX, QMIN, QTensor, is_scale
-
-UINT8_OFFSET: Final = 128
+from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, QTensor, is_scale
 
 _READ: Final = frozenset({"float32", "int32", "uint8", "int64", "int8"})
 """Types of constants that layers may have; others are not read."""

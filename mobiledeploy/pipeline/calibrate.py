@@ -1,4 +1,4 @@
-"""Measure the ranges of a float graph's tensors on a representative dataset, in LiteRT.
+"""Measure the ranges of a network's tensors on a representative dataset, in LiteRT.
 
 XNNPACK computes the float network, and the least and greatest values are operators of the same
 file, so that no activation leaves LiteRT.
@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.simplify.from_network import from_network
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import float_tflite
@@ -25,6 +29,44 @@ SMALLEST: Final = 2.0**-20
 
 
 def calibrate(
+    network: Network,
+    pixels: npt.NDArray[np.uint8],
+    *,
+    threads: int = 1,
+    progress: Progress = silent,
+    stage: str = "quantise",
+) -> Ranges:
+    """Return each tensor's range: its lowest and highest value, averaged over batches.
+
+    The input's range is not measured: it is that of 8-bit pixels. Layers whose output has a fixed
+    range, such as a softmax, have none.
+
+    Args:
+        network: Float network with batch norm folded.
+        pixels: uint8, shape (images, height, width, channels), at least 1 image. Images of all
+            classes should be among them.
+        threads: Images that run at a time.
+        progress: Called after every batch.
+        stage: The stage's name in the events.
+
+    Raises:
+        ConversionError: A tensor is NaN or infinite for an image; the message names both.
+    """
+    architecture = network.architecture
+    measured = measure(
+        from_network(network),
+        pixels,
+        feed=lambda batch: to_float32(batch, architecture.scaling),
+        threads=threads,
+        progress=progress,
+        stage=stage,
+    )
+    mean, std = architecture.scaling
+    free = (layer.name for layer in architecture.layers if layer.operator.FIXED_RANGE is None)
+    return {INPUT: (-mean / std, (255 - mean) / std), **{name: measured[name] for name in free}}
+
+
+def measure(
     graph: FloatGraph,
     inputs: npt.NDArray[Any],
     *,
@@ -52,7 +94,7 @@ def calibrate(
     model = float_tflite.write(graph, extremes=True)
     sessions = [litert.load(model) for _ in range(min(threads, len(inputs)))]
 
-    def measure(worker: int, batch: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
+    def run_part(worker: int, batch: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
         run = sessions[worker].run
         return [
             np.stack([pair.reshape(2) for pair in run(feed(image[np.newaxis]))])
@@ -62,7 +104,7 @@ def calibrate(
     rows = []
     with ThreadPoolExecutor(len(sessions)) as pool:
         for start, batch in _batches(inputs):
-            parts = [pool.submit(measure, worker, batch) for worker in range(len(sessions))]
+            parts = [pool.submit(run_part, worker, batch) for worker in range(len(sessions))]
             extremes = np.empty((len(batch), len(names), 2), np.float32)
             for worker, part in enumerate(parts):
                 extremes[worker :: len(sessions)] = part.result()

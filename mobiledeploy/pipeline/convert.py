@@ -16,30 +16,28 @@ from typing import Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy._version import __version__
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import model_file
-from mobiledeploy.formats.model import Format, Operator
+from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
-from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import ort
+from mobiledeploy.pipeline.tables_of_elements import with_tables
+from mobiledeploy.reading import INPUT, Reading, StoredLayer
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -57,6 +55,7 @@ FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
 Form: TypeAlias = Literal[
     "operator", "table", "clamp", "scores", "convolution", "inexact",
     "integers", "moved scales", "shifted weights", "copied channels", "quantised bias",
+    "corrected axis",
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
@@ -64,7 +63,9 @@ grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that
 integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
 off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
 several copies of its input, since its weights have nine bits. `quantised bias`: one with the
-integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
+integers that ONNX Runtime makes of its float bias. `corrected axis`: the same one, of whose
+bias the source names a quantised dimension that there is not; LiteRT runs a copy that names the
+first. `inexact`: an operator that gives
 other codes."""
 
 
@@ -159,6 +160,9 @@ class Converted:
         excused: Numbers of the source's layers that are other layers in the target, or other
             functions on other CPUs.
         added: Names of the target's layers that are none of the source.
+        loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
+        layers: Those of the source that `excused` counts, if nodes of it became tables: it is
+            compared in this form then. None if it is the same as the file.
     """
 
     data: bytes
@@ -166,6 +170,8 @@ class Converted:
     operators: tuple[ConvertedOperator, ...]
     excused: frozenset[int]
     added: frozenset[str]
+    loadable: bytes | None = None
+    layers: Reading | None = None
 
 
 def convert(
@@ -209,13 +215,17 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
-    options = Options(threads=threads)
+    options = Options(threads=threads, only_main=True)
     converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
-        beside = Path(folder) / out.name
+        beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
+        if converted.loadable is not None:
+            compared = Path(folder) / "source" / path.name
+            compared.parent.mkdir()
+            compared.write_bytes(converted.loadable)
         verification = pair.verify(
-            path, beside, data=data, samples=samples, options=options, progress=progress
+            compared, beside, data=data, samples=samples, options=options, progress=progress
         )
         written = model_file.read(beside)
     report = _report(file, written, converted, verification)
@@ -239,6 +249,8 @@ def _with_floats(file: ModelFile, converted: Converted) -> Converted:
         reasons = reasons_in_file(opened, layers.layers)
     operators = list(converted.operators)
     for place in (place for place, why in enumerate(reasons) if why):
+        if layers.layers[place].kind == "unknown":
+            continue  # what it gives was measured
         index, operator, name = _operator_of(file, layers, place)
         known = [each for each in operators if each.index == index]
         if known:
@@ -316,6 +328,8 @@ def to_format(
     """
     whole, biased = with_integer_biases(file)
     layers = _read(whole)
+    whole, tables = with_tables(whole, _not_read(layers))
+    layers = _with_operators(_read(whole), tables) if tables else layers
     made = _graph(whole, layers, inexact=allow_inexact)
     graph, places = made.graph, made.places
     if graph is None:
@@ -340,13 +354,24 @@ def to_format(
         graph, copies = symmetric.graph, symmetric.copies
         data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
     operators = (
-        *(_of_form(file, layers, form) for form in made.forms),
+        *(
+            _of_form(file, layers, form)
+            for form in made.forms
+            if form.form != "operator" or form.name not in by_cpu  # which its certificate tells
+        ),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
         *_of_biases(file, layers, biased),
     )
+    loadable = None
+    if file.format == "tflite":
+        mended, changed = tflite_edit.with_possible_axes(file.tflite)
+        if changed:
+            loadable = mended
+            operators = (*operators, *_of_axes(file, changed))
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
     excused |= {places[name] for name in by_cpu if name in places}
     excused |= {
         places[each.name]
@@ -367,7 +392,26 @@ def to_format(
         operators=tuple(sorted(operators, key=lambda each: each.index)),
         excused=frozenset(excused),
         added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
+        loadable=loadable,
+        layers=layers if tables else None,
     )
+
+
+def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOperator]:
+    """Yield the operators that read tensors whose quantised dimension there is not."""
+    for index, operator in enumerate(file.tflite.operators):
+        if not changed.isdisjoint(operator.inputs):
+            yield ConvertedOperator(
+                index=index,
+                operator=operator.builtin,
+                layer=file.tflite.tensors[operator.output(0)].unique_name,
+                form="corrected axis",
+            )
+
+
+def _moves(layer: StoredLayer) -> bool:
+    """Whether a layer moves codes: of another form it puts them on another grid as well."""
+    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(
@@ -419,6 +463,21 @@ def _read(file: ModelFile) -> Reading:
     return layers
 
 
+def _not_read(layers: Reading) -> frozenset[str]:
+    """Return what layers write that are not understood."""
+    return frozenset(
+        layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
+    )
+
+
+def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
+    """Return layers in which tables have the names of the operators that they stand for."""
+    named = (
+        dataclasses.replace(layer, op=tables.get(layer.name, layer.op)) for layer in layers.layers
+    )
+    return dataclasses.replace(layers, layers=tuple(named))
+
+
 def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
     if file.format == "tflite":
         try:
@@ -428,62 +487,11 @@ def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading
         else:
             places = {layer.name: index for index, layer in enumerate(layers.layers)}
             return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
-    made = graph_of(layers, inexact=inexact, measured=_measured(file, layers))
+    made = graph_of(layers, inexact=inexact)
     others = tuple(_of_other_kernels(file, layers))
     if not others:
         return made
     return dataclasses.replace(made, graph=None, obstacles=(*made.obstacles, *others))
-
-
-_EACH_CODE: Final = frozenset(
-    {
-        "Abs", "Celu", "Ceil", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Log", "Mish", "Neg",
-        "Reciprocal", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
-        "ThresholdedRelu",
-    }
-)  # fmt: skip
-"""ONNX operators of one input that compute each element alone."""
-
-
-def _measured(file: ModelFile, layers: Reading) -> dict[int, Int8]:
-    """Return what ONNX Runtime gives for all codes of operators that integer graphs do not have.
-
-    By the index of the layer. Only a file of our own is run: the node between a pair.
-    """
-    tables = dict[int, Int8]()
-    for index, layer in enumerate(layers.layers):
-        if layer.kind != "unknown" or layer.op not in _EACH_CODE or len(layer.reads) != 1:
-            continue
-        (read,), out = layer.reads, layer.output
-        grids = (read.scale, read.zero_point, out.scale, out.zero_point)
-        number, _, _ = _operator_of(file, layers, index)
-        if file.format != "onnx" or layer.faults or None in grids or number < 0:
-            continue
-        tables[index] = _all_results(file.parsed.operators[number], layer)
-    return tables
-
-
-def _all_results(node: Operator, layer: StoredLayer) -> Int8:
-    """Return the int8 codes that a node gives for all codes, ascending."""
-    model = OnnxWriter(names=("codes", "results"))
-    (read,), out = layer.reads, layer.output
-    scale, zero = read.scale, read.zero_point
-    if scale is None or zero is None or out.scale is None or out.zero_point is None:
-        raise ConversionError(f"`{layer.name}`: expected a scale")
-    real = model.dequantise("codes", scale, np.uint8(zero + OFFSET))
-    computed = model.node(node.kind, [real], **node.attributes)
-    model.quantise(computed, out.scale, np.uint8(out.zero_point + OFFSET), "results")
-    codes = np.arange(2 * OFFSET, dtype=np.uint8)
-    data = model.finish(
-        "all codes",
-        inputs=[("codes", codes.dtype, codes.shape)],
-        outputs=[("results", codes.dtype, codes.shape)],
-        producer_version=__version__,
-        metadata={},
-    )
-    (results,) = ort.load(data, optimised=True).run(codes[np.newaxis])
-    shifted: Int8 = (results[0].astype(np.int16) - OFFSET).astype(np.int8)
-    return shifted
 
 
 def _of_other_kernels(file: ModelFile, layers: Reading) -> Iterator[Obstacle]:
@@ -523,6 +531,11 @@ def _certificates(
                 differing_before=0,
                 differing_after=0,
             )
+            here: object = operator
+            if isinstance(here, CertifiedOnX86):
+                certificates[name] = here.certify_x86(node, inputs)
+                by_cpu.update(_by_cpu(operator, node, inputs))
+                continue
             elsewhere = _only_elsewhere(operator, node, inputs)
             if elsewhere:
                 certificates[name], by_cpu[name] = certificate, elsewhere
@@ -531,6 +544,13 @@ def _certificates(
             if inexact:
                 certificates[name] = dataclasses.replace(certificate, differing_after=1)
     return certificates, by_cpu, failed
+
+
+def _by_cpu(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> dict[str, int]:
+    """Return for how many cases LiteRT gives other codes on other CPUs, by the node's name."""
+    x86, *others = operator.litert_cases(node, inputs, operator.all_cases(node, inputs))
+    count = int((np.stack([x86, *others]) != x86).any(axis=0).sum())
+    return {node.output.name: count} if count else {}
 
 
 def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> int:
@@ -652,7 +672,7 @@ def _of_kernels(
         )
 
 
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "scores"})
+_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
 """Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
@@ -697,9 +717,26 @@ def _refusal(
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint=_WRITE_ANYWAY
-        if loose
-        else "only networks of the operators in docs/convert.md can be converted",
+        hint=_WRITE_ANYWAY if loose else _hint_of(layers, obstacles),
+    )
+
+
+def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
+    """Return what helps a user whose file cannot be converted."""
+    read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
+    if any(layer.op == "CUSTOM" for layer in read):
+        return (
+            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
+            "or without that operator"
+        )
+    if any(layer.kind == "unknown" and not layer.faults for layer in read):
+        return (
+            "`docs/convert.md` names the operators that can be converted: leave the others out of "
+            "the network, such as what it does behind its scores"
+        )
+    return (
+        "make the file again from its float network: `mobiledeploy quantize` chooses scales with "
+        "which both files are exact"
     )
 
 
@@ -721,9 +758,12 @@ def _report(
             f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
         )
     structure = verification.structure
+    differences = () if structure is None else structure.differences
+    if converted.layers is not None:
+        differences = judge(converted.layers, _read(written)).differences
     failures.extend(
         f"`{difference.layer or difference.other}`: {difference.detail}"
-        for difference in (() if structure is None else structure.differences)
+        for difference in differences
         if _harmful(difference, converted)
     )
     return ConvertReport(

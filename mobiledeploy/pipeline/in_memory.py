@@ -4,13 +4,15 @@ It is the Python form of the command, for a notebook: a Keras model goes through
 temporary folder, and is read from it as any other file.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -18,16 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import files
-from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.errors import ConversionError, MobileDeployError, RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import sources
 from mobiledeploy.data.dataset import Dataset, Pixels
 from mobiledeploy.network.importers.imported import Imported
-from mobiledeploy.pipeline import build
+from mobiledeploy.pipeline import build, value_inputs
 from mobiledeploy.pipeline import input_range as ranges
 from mobiledeploy.pipeline import quantize as from_file
+from mobiledeploy.spec import defaults
 from mobiledeploy.spec.channel_scaling import RANGES, ChannelScaling, named
-from mobiledeploy.spec.config import Crop, Io
+from mobiledeploy.spec.config import Crop, FineTuneConfig, Io, QatLoss, Task
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import BuildReport
 
@@ -72,8 +75,15 @@ def quantize(
     labels: Sequence[str] = (),
     crop: Crop = "center",
     io: Io = "int8",
+    task: Task | None = None,
     image_size: tuple[int, int] | None = None,
+    output: str | None = None,
     threads: int | None = None,
+    qat: bool = False,
+    qat_loss: QatLoss | None = None,
+    qat_steps: int | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
     progress: Progress = silent,
 ) -> Quantised:
     """Quantise a float model to int8, and prove its two files equal; TensorFlow is not needed.
@@ -84,7 +94,8 @@ def quantize(
         images: Images that decide the ranges, and on which the files are compared: uint8 pixels of
             shape (images, height, width, 3 or 1), cropped and resized as photos are; or floats of
             the shape of the network's own input, whose values are taken to the nearest pixel
-            level; or a folder of photos, `digits`, or `random`.
+            level; or a folder of photos, `digits`, or `random`. A network whose input is no image
+            takes an array of its inputs, or a `.npy` or `.npz`.
         out: Build folder, for `verify_build` and `bundle`; None to write none.
         input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1` or `0..255`, if the
             model does not say it by its layers.
@@ -93,8 +104,17 @@ def quantize(
         labels: Names of the classes, in the order of the outputs.
         crop: How a photo becomes square: `center` or `stretch`.
         io: Type of the files' input and output: `int8`, `uint8` or `float32`.
+        task: What the outputs are, where the last layer does not show it: `classification`,
+            `binary`, `multi-label` or `regression`.
         image_size: Height and width of images, where the model leaves them open.
+        output: Name of the output that holds the classes, where a file has several.
         threads: Images that run at a time; None for one a core.
+        qat: Whether the network is fine-tuned with fake quantisation, which needs TensorFlow; the
+            better of both is kept.
+        qat_loss: `distill`, the default: to answer as its own float outputs do; or `labels`.
+        qat_steps: Training steps.
+        learning_rate: Peak of the schedule.
+        seed: Seed of the order and the variations.
         progress: Called with what is being done.
 
     Raises:
@@ -104,7 +124,10 @@ def quantize(
         MobileDeployError: See `pipeline.quantize`.
     """
     scaling = _scaling(input_range, mean, std)
-    with tempfile.TemporaryDirectory(prefix="mobiledeploy-") as folder:
+    fine_tuning = _fine_tuning(
+        asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed
+    )
+    with _named_by_arguments(), tempfile.TemporaryDirectory(prefix="mobiledeploy-") as folder:
         path = (
             files.user_path(model)
             if isinstance(model, str | os.PathLike)
@@ -114,18 +137,82 @@ def quantize(
         report = from_file.quantize(
             path,
             root,
-            data=_data(images, path, scaling, image_size),
+            data=_data(images, path, Path(folder), scaling, image_size, output),
             scaling=scaling,
             labels=tuple(labels),
             crop=crop,
             io=io,
+            task=task,
             image_size=image_size,
+            output=output,
             threads=threads or os.cpu_count() or 1,
+            fine_tuning=fine_tuning,
             progress=progress,
         )
         build.require(report)
         tflite, onnx = ((root / name).read_bytes() for name in MODELS)
+    report = dataclasses.replace(report, note=_by_arguments(report.note))
     return Quantised(tflite=tflite, onnx=onnx, report=report)
+
+
+_RENAMED: Final = {"data": "images", "random": 'images="random"'}
+"""By the option of the command: the argument, where its name differs."""
+
+
+@contextlib.contextmanager
+def _named_by_arguments() -> Iterator[None]:
+    """Let errors that are raised inside name arguments where they name the command's options."""
+    try:
+        yield
+    except MobileDeployError as error:
+        error.args = tuple(_by_arguments(str(word)) for word in error.args)
+        error.hint = None if error.hint is None else _by_arguments(error.hint)
+        raise
+
+
+def _by_arguments(words: str) -> str:
+    """Return a sentence with Python's arguments in place of options: `crop="stretch"`."""
+    return re.sub(
+        r"`(--[^`]+)`", lambda match: f"`{', '.join(_arguments(match[1].split()))}`", words
+    )
+
+
+def _arguments(words: Sequence[str]) -> Iterator[str]:
+    """Yield arguments for options that each have a value or none."""
+    for word, value in itertools.pairwise((*words, "--")):
+        if not word.startswith("--"):
+            continue
+        name = word.removeprefix("--").replace("-", "_")
+        name = _RENAMED.get(name, name)
+        if value.startswith("--") or name == "images":
+            yield name
+        elif re.fullmatch(r"-?\d+(\.\d+)?(,-?\d+(\.\d+)?)*", value):
+            yield f"{name}=({value.replace(',', ', ')})" if "," in value else f"{name}={value}"
+        else:
+            yield f'{name}="{value}"'
+
+
+_QAT: Final = {
+    "loss": "qat_loss", "steps": "qat_steps", "learning_rate": "learning_rate", "seed": "seed",
+}  # fmt: skip
+"""By the argument of `defaults.decide_fine_tuning`: that of `quantize`."""
+
+
+def _fine_tuning(*, asked: bool, **given: Any) -> FineTuneConfig | None:
+    """Return how the network is fine-tuned; None if it is not.
+
+    Raises:
+        RequestError: A choice is impossible, or is made without `qat`.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if asked:
+        return defaults.decide_fine_tuning(**chosen)
+    if chosen:
+        raise RequestError(
+            f"{', '.join(_QAT[name] for name in chosen)} would change nothing without `qat=True`",
+            hint="add `qat=True` to train the network",
+        )
+    return None
 
 
 def _scaling(
@@ -186,8 +273,10 @@ def _saved(model: KerasModel, folder: Path) -> Path:
 def _data(
     images: files.Name | Images,
     path: Path,
+    folder: Path,
     scaling: ChannelScaling | None,
     image_size: tuple[int, int] | None,
+    output: str | None,
 ) -> files.Name | Dataset:
     """Return images as the pipeline takes them.
 
@@ -198,7 +287,10 @@ def _data(
         return images
     array: npt.NDArray[Any] = np.asarray(images)
     if array.dtype.kind == "f":
-        imported = from_file.read_model(path, image_size=image_size)
+        imported = from_file.read_model(path, image_size=image_size, output=output)
+        if not value_inputs.is_image(imported.graph.input_shape):
+            np.save(folder / "values.npy", array)
+            return folder / "values.npy"
         array = _pixels(array, imported, path.name, scaling)
     return sources.from_array(array)
 

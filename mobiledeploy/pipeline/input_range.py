@@ -21,8 +21,7 @@ from mobiledeploy.verify.outputs import input_choice
 
 def is_stated(imported: Imported) -> bool:
     """Whether the file says how pixels become its input: in so many words, or by its layers."""
-    readers = imported.graph.users()[INPUT]
-    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
+    return bool(imported.input_range) or imported.scales_pixels
 
 
 def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> FloatGraph:

@@ -7,8 +7,7 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -18,14 +17,23 @@ from mobiledeploy.compare.same_function import codes_of_all_cases
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
-from mobiledeploy.ops import each_code, lookup, table
+from mobiledeploy.integer.mean_as_convolution import (
+    codes_of_windows,
+    mean_as_convolution,
+    window_as_convolution,
+)
+from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
+from mobiledeploy.integer.table_as_convolution import table_as_convolution
+from mobiledeploy.ops import conv, each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.ops.capabilities import Certified, GivesScores, MovesCodes
+from mobiledeploy.ops.average_pool import AveragePool
+from mobiledeploy.ops.capabilities import Cases, Certified, GivesScores, MovesCodes
 from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
+from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
+from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.node import Node
@@ -38,16 +46,19 @@ from mobiledeploy.ops.stored import (
     LayerInput,
     StoredLayer,
     StoredTensor,
-    with_clamp,
 )
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
+from mobiledeploy.ops.sum_operator import SumOperator
+from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
-Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "convolution", "inexact"]
+Form: TypeAlias = Literal[
+    "operator", "table", "clamp", "scores", "convolution", "moved scales", "inexact"
+]
 """What a layer became. `operator`: what it is in the file. `table`: one of all codes, or of all
 pairs of codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on
-TFLite's grid of scores. `convolution`: a mean as a depthwise one. `inexact`: what LiteRT computes,
-and not what the file's runtime does."""
+TFLite's grid of scores. `convolution`: a mean or a line as a depthwise one. `moved scales`: a sum of
+copies of its operands whose scales are some units in the last place off. `inexact`: what LiteRT
+computes, and not what the file's runtime does."""
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
@@ -113,12 +124,7 @@ class GraphOfReading:
     obstacles: tuple[Obstacle, ...]
 
 
-def graph_of(
-    reading: Reading,
-    *,
-    inexact: bool = False,
-    measured: Mapping[int, Int8] = MappingProxyType({}),
-) -> GraphOfReading:
+def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
     """Return the integer graph of a file's layers, or what stands in its way.
 
     Args:
@@ -126,10 +132,8 @@ def graph_of(
             whatever grid the file puts them.
         inexact: Whether a layer that fits no table becomes LiteRT's operator, which misses some
             codes.
-        measured: What the file's runtime gives for all codes of layers that are no operators of an
-            integer graph, by the index of the layer.
     """
-    return _Maker(reading, inexact=inexact, measured=measured).finish()
+    return _Maker(reading, inexact=inexact).finish()
 
 
 class _InexactError(ConversionError):
@@ -139,9 +143,8 @@ class _InexactError(ConversionError):
 class _Maker:
     """A graph while its nodes are added."""
 
-    def __init__(self, reading: Reading, *, inexact: bool, measured: Mapping[int, Int8]) -> None:
+    def __init__(self, reading: Reading, *, inexact: bool) -> None:
         self._reading = reading
-        self._measured = measured
         self._inexact = inexact
         self._nodes: list[Node] = []
         self._names: set[str] = set()
@@ -160,6 +163,7 @@ class _Maker:
                 self._written[index] = self._layer(index, layer)
             except ConversionError as error:
                 self._obstacle(index, str(error), inexact=isinstance(error, _InexactError))
+            if self._written.get(index) is None:
                 self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
             self._obstacle(INPUT, f"further outputs: {', '.join(reading.other_outputs)}")
@@ -198,7 +202,10 @@ class _Maker:
     def _input(self) -> QTensor | None:
         source = self._reading.input
         try:
-            return _on_grid(self._unique(source.name or "input"), source.shape, source)
+            shape = source.shape
+            if len(shape) == 1 and source.axes == "NHWC":
+                shape = (1, 1, *shape)  # an image of one pixel, as the file states it
+            return _on_grid(self._unique(source.name or "input"), shape, source)
         except ConversionError as error:
             self._obstacle(INPUT, str(error))
             return None
@@ -209,19 +216,23 @@ class _Maker:
             raise ConversionError("; ".join(fault.detail for fault in layer.faults))
         sources = [self._written.get(read.source) for read in layer.reads]
         known = [source for source in sources if source is not None]
+        operator = table.of_kind(layer.kind)
+        others = layer.table is not None or layer.kind == "quantize"
+        if operator is None and not others:
+            raise ConversionError(f"{layer.op} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
-        operator = table.of_kind(layer.kind)
         if layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
-        if index in self._measured:
-            layer = dataclasses.replace(layer, kind="table", table=self._measured[index])
-            layer = with_clamp(layer, layer.clamp)
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
-            raise ConversionError(f"{layer.op} is no operator of an integer graph")
+            raise ConversionError(f"`{layer.name}` has no operator")
         module: object = operator
+        if isinstance(module, MovesCodes) and layer.kind != "concatenation":
+            apart = self._behind_moved_codes(index, layer)
+            if apart is not None:
+                return apart
         output = self._output(index, operator, layer)
         scores = output.scale != layer.output.scale or output.zero_point != layer.output.zero_point
         if isinstance(module, Certified) and not scores:
@@ -232,7 +243,8 @@ class _Maker:
                 for source, read in zip(known, layer.reads, strict=True)
             ]
         if layer.kind == "concatenation":
-            known = [self._part(index, source, output) for source in known]
+            dtype = layer.output.dtype
+            known = [self._part(index, source, output, dtype) for source in known]
         inputs = self._shaped(operator, layer, known)
         node = _checked(operator, _on_written_scales(layer, known), inputs, output)
         if isinstance(node, Conv):
@@ -240,6 +252,29 @@ class _Maker:
         if scores:
             self._forms.append(OtherForm(layer=index, name=output.name, form="scores"))
         return self._add(index, node, layer)
+
+    def _behind_moved_codes(self, index: int, layer: StoredLayer) -> QTensor | None:
+        """Add a layer that moves codes and puts them on another grid, as two; None if it is none.
+
+        ONNX Runtime moves real values, so that their codes are quantised once.
+        """
+        (read, *_), out = layer.reads, layer.output
+        stated = None not in (read.scale, read.zero_point, out.scale, out.zero_point)
+        same = (read.scale, read.zero_point) == (out.scale, out.zero_point)
+        if same or not stated or self._reading.format != "onnx" or len(layer.reads) != 1:
+            return None
+        before = dataclasses.replace(
+            layer,
+            output=dataclasses.replace(out, scale=read.scale, zero_point=read.zero_point),
+            clamp=FULL,
+        )
+        source = self._layer(index, before)
+        if source is None:
+            return None
+        output = _on_grid(self._unique(f"{layer.name}/on another grid"), source.shape, out)
+        codes = np.clip(_by_floats(source, output), *layer.clamp)
+        self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
+        return self._append(index, lookup.of_table(codes, [source], output))
 
     def _certified(
         self,
@@ -252,8 +287,6 @@ class _Maker:
     ) -> QTensor:
         """Add a layer of which all inputs can be tried, or a table of its results."""
         inputs = self._shaped(operator, layer, known)
-        if self._reading.format == "tflite" and layer.output.dtype == "uint8":
-            _require_known_of_uint8(layer, inputs)
         shapes = [source.shape for source in inputs]
         tried = codes_of_all_cases(layer, self._reading.format, shapes)
         if tried is None and layer.kind == "average_pool":
@@ -267,18 +300,22 @@ class _Maker:
             if isinstance(node, Clamp):
                 node = _clamp(node, layer.clamp)
             limits = [*module.litert_limits(node, inputs, next(iter(operator.TFLITE), ""))]
-            received = expected[np.newaxis]
+            off = np.zeros_like(expected)
             if not limits:
-                received = np.clip(module.litert_cases(node, inputs, cases), *layer.clamp)
+                node, off = self._compared(node, module, layer, inputs, cases, tried[1])
         except ConversionError as error:
-            node, limits, received = None, [str(error)], expected[np.newaxis]
-        off = np.abs(received - expected).max(axis=0)
+            node, limits, off = None, [str(error)], np.zeros_like(expected)
         differing, lsb = int((off > 0).sum()), int(off.max())
         if node is not None and not limits and not differing:
             if by_cpu:
                 self._note(index, output, "operator", off, by_cpu)
             return self._add(index, node, layer)
         pairs = len(inputs) == 2 and expected.size == lookup.CODES**2
+        if node is not None and not limits and isinstance(operator, SumOperator):
+            moved = self._with_moved_scales(operator.sign, node, inputs, expected)
+            if moved is not None:
+                self._note(index, output, "moved scales", off, by_cpu)
+                return self._add(index, moved, layer)
         if pairs or module.ONE_CODE:
             shape = _broadcast(inputs)
             output = dataclasses.replace(output, shape=shape)
@@ -301,6 +338,76 @@ class _Maker:
             f"{off.size:,} {module.CASES}, by {lsb} at most"
         )
 
+    def _compared(
+        self,
+        node: Node,
+        module: Certified,
+        layer: StoredLayer,
+        inputs: Sequence[QTensor],
+        cases: Cases,
+        expected: Sequence[Codes],
+    ) -> tuple[Node, Codes]:
+        """Return a node, or its twin of uint8 codes, and by how much LiteRT misses each case.
+
+        Args:
+            node: What the layer is in a graph of int8.
+            module: Its operator.
+            layer: The layer.
+            inputs: What it reads.
+            cases: All that it may read.
+            expected: What each kernel of the file's own runtime gives.
+        """
+
+        def off(candidate: Node) -> Codes:
+            codes = np.clip(module.litert_cases(candidate, inputs, cases), *layer.clamp)
+            # Of one format, each kernel runs both.
+            same = self._reading.format == "tflite" and len(codes) == len(expected)
+            missed: Codes = np.abs(codes - (np.stack(expected) if same else expected[0])).max(0)
+            return missed
+
+        missed = off(node)
+        pool = layer.op == "AVERAGE_POOL_2D" and self._reading.format == "tflite"
+        if missed.any() and pool and isinstance(node, Mean):
+            # It does not round like a mean, but is the pool that it is called.
+            window = inputs[0].shape[0], inputs[0].shape[1]
+            twin: Node = AveragePool(
+                input=node.input,
+                output=node.output,
+                window=window,
+                strides=window,
+                padding="valid",
+            )
+            return twin, np.zeros_like(missed)
+        unsigned = self._reading.format == "tflite" and layer.output.dtype == "uint8"
+        if missed.any() and unsigned and isinstance(node, AveragePool | Mean):
+            output = dataclasses.replace(node.output, unsigned=True)
+            twin = dataclasses.replace(node, output=output)
+            return twin, off(twin)
+        return node, missed
+
+    def _with_moved_scales(
+        self, sign: int, node: Node, inputs: Sequence[QTensor], expected: Codes
+    ) -> Node | None:
+        """Return a sum that reads copies of its operands, with which it gives all codes.
+
+        None where there are no such scales, or the operands are no images.
+        """
+        a, b = inputs
+        if len(a.shape) != IMAGE_AXES or a.shape != b.shape:
+            return None
+        scales = moved_scales(expected, (a, b), node.output, sign=sign)
+        if scales is None:
+            return None
+        names = self._unique(f"{a.name}/copied"), self._unique(f"{b.name}/copied")
+        read = []
+        for source, copy in zip(inputs, copies((a, b), scales, names), strict=True):
+            if copy is not None:
+                self._nodes.append(copy)
+            read.append(source.name if copy is None else copy.output.name)
+        made: Any = node
+        moved: Node = dataclasses.replace(made, inputs=tuple(read))
+        return moved
+
     def _averaged(
         self,
         index: int,
@@ -309,19 +416,41 @@ class _Maker:
         inputs: Sequence[QTensor],
         output: QTensor,
     ) -> QTensor:
-        """Add an average pooling that ONNX Runtime computes in float32, if it need not be exact.
+        """Add an average pooling that ONNX Runtime computes in float32, if it can or need be.
 
         Raises:
             ConversionError: It has to be.
         """
-        node = _checked(operator, layer, inputs, output)
+        (source,) = inputs
+        if not any(layer.pads):
+            codes, unsure = codes_of_windows(source, output, layer.window)
+            pixels = _image(output)
+            made = window_as_convolution(source, pixels, layer.window, layer.strides, codes)
+            if made is not None and (self._inexact or not unsure):
+                cases = np.zeros(codes.size, np.int64)
+                cases[:unsure] = 1
+                self._note(index, output, "inexact" if unsure else "convolution", cases, 0)
+                return self._add(index, made, layer)
+            if made is not None:
+                raise _InexactError(
+                    f"its runtime adds the window up in float32, and {unsure:,} of {codes.size:,} "
+                    "sums are so close to a half that their code may be off by 1"
+                )
         if not self._inexact:
             raise _InexactError(
                 "its runtime adds the window up in float32 and rounds halves by chance, which no "
                 "integers repeat: codes may miss its by 1"
             )
         self._note(index, output, "inexact", np.ones(1, np.int64), 0)
-        return self._add(index, node, layer)
+        if (source.scale, source.zero_point) == (output.scale, output.zero_point):
+            return self._add(index, _checked(operator, layer, inputs, output), layer)
+        name = self._unique(f"{output.name}/on the grid before")
+        before = dataclasses.replace(
+            output, name=name, scale=source.scale, zero_point=source.zero_point
+        )
+        pooled = self._append(index, _checked(operator, layer, inputs, before))
+        codes = np.clip(_by_floats(pooled, output), *layer.clamp)
+        return self._append(index, lookup.of_table(codes, [pooled], output))
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
         self._forms.append(
@@ -351,7 +480,16 @@ class _Maker:
         node = _of_table(layer, codes, source, output) if unary else None
         if node is not None:
             return self._append(index, node)
-        self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
+        by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
+        same = np.zeros(codes.size, np.int64)
+        if layer.table is not None and layer.table.ndim > 1:
+            (pixels,) = self._shaped(conv, layer, known)
+            image = dataclasses.replace(output, shape=pixels.shape)
+            convolution = table_as_convolution(layer.table, pixels, image)
+            if convolution is not None:
+                self._note(index, output, "convolution", same, by_cpu)
+                return self._append(index, convolution)
+        self._note(index, output, "table", same, by_cpu)
         return self._append(index, lookup.of_table(codes, known, output))
 
     def _with_grid(self, index: int, layer: StoredLayer, known: Sequence[QTensor]) -> StoredTensor:
@@ -453,8 +591,10 @@ class _Maker:
             self._again[key] = output
         return self._again[key]
 
-    def _part(self, index: int, source: QTensor, output: QTensor) -> QTensor:
+    def _part(self, index: int, source: QTensor, output: QTensor, dtype: str) -> QTensor:
         """Return a part of a concatenation on the grid of the whole, by a table if need be.
+
+        LiteRT does not load int8 parts on several grids.
 
         Raises:
             ConversionError: The arithmetic by which the file does this is not known.
@@ -462,7 +602,7 @@ class _Maker:
         grid = output.scale, output.zero_point
         if (source.scale, source.zero_point) == grid:
             return source
-        if self._reading.format != "onnx":
+        if self._reading.format == "tflite" and dtype != "uint8":
             raise ConversionError(f"it joins `{source.name}` with tensors on other grids")
         key = source.name, float(output.scale), output.zero_point, "part"
         if key not in self._again:
@@ -470,7 +610,8 @@ class _Maker:
             part = dataclasses.replace(
                 source, name=name, scale=output.scale, zero_point=output.zero_point
             )
-            codes = _by_floats(source, part)
+            by = _by_floats if self._reading.format == "onnx" else _joined_by_tflite
+            codes = by(source, part)
             self._note(index, part, "table", np.zeros(codes.size, np.int64), 0)
             self._nodes.append(lookup.of_table(codes, [source], part))
             self._again[key] = part
@@ -525,6 +666,12 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
+
+
+def _image(output: QTensor) -> QTensor:
+    """Return a tensor in the shape of an image."""
+    shape = output.shape if len(output.shape) == IMAGE_AXES else (1, 1, *output.shape)
+    return dataclasses.replace(output, shape=shape)
 
 
 def _broadcast(inputs: Sequence[QTensor]) -> Shape:
@@ -587,6 +734,8 @@ def _of_table(
             node = _checked(operator, named, [source], output)
         except ConversionError:
             continue
+        if [*operator.litert_limits(node, [source], next(iter(operator.TFLITE)))]:
+            continue
         (computed, *_) = operator.litert_cases(node, [source], (all_codes(),))
         if np.array_equal(computed, codes):
             return node
@@ -615,8 +764,8 @@ _NARROWEST, _WIDEST = 2.0**-8, 2.0**7
 def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Codes:
     """Return the codes of all codes on another grid.
 
-    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; ONNX
-    Runtime computes in float32.
+    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; between
+    int8 and uint8 TFLite's tflite/kernels/quantize.cc; ONNX Runtime computes in float32.
 
     Raises:
         ConversionError: A grid is not known, or XNNPACK does not take it.
@@ -628,6 +777,8 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     )
     if file == "onnx":
         return _by_floats(before, out)
+    if {source.dtype, layer.output.dtype} == {"int8", "uint8"}:
+        return _with_other_type(before, out, math.prod(source.shape))
     ratio = before.scale / out.scale
     if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
         raise ConversionError(
@@ -640,25 +791,51 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     return codes
 
 
-def _require_known_of_uint8(layer: StoredLayer, inputs: Sequence[QTensor]) -> None:
-    """Check that a layer of uint8 codes is computed as one of int8 codes, 128 less, is.
-
-    XNNPACK adds both alike. TFLite's own average pooling rounds halves away from the code 0, which
-    is another one: without halves, of an odd number of codes, it is the same.
-
-    Raises:
-        ConversionError: That is not known, or not so.
-    """
-    odd = layer.op == "AVERAGE_POOL_2D" and not any(layer.pads)
-    window = inputs[0].shape[:2] if layer.kind == "mean" else layer.window
-    if layer.kind == "add" or (odd and math.prod(window) % 2):
-        return
-    raise ConversionError(f"the arithmetic of {layer.op} of uint8 codes is not known")
-
-
 def _by_floats(source: QTensor, out: QTensor) -> Codes:
     """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
     return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
+
+
+def _with_other_type(source: QTensor, out: QTensor, size: int) -> Codes:
+    """Return the codes of all codes on another grid, as QUANTIZE from int8 to uint8 or back.
+
+    TFLite computes 16 at a time by vector instructions, and those that are left over otherwise.
+
+    Args:
+        source: Grid of what it reads.
+        out: Grid of what it writes.
+        size: How many codes the tensor has.
+
+    Raises:
+        ConversionError: A code becomes another one at the tensor's end than before.
+    """
+    factor = FixedPoint.of(float(source.scale) / float(out.scale))
+    left = all_codes() - source.zero_point
+    vector, scalar = (
+        np.clip(factor.times(left, halves_up=up) + out.zero_point, QMIN, QMAX)
+        for up in (True, False)
+    )
+    rest = size % _LANES
+    if rest and size > _LANES and not np.array_equal(vector, scalar):
+        raise ConversionError(f"LiteRT rounds the last {rest} of its {size} codes otherwise")
+    return scalar if size < _LANES else vector
+
+
+_LANES: Final = 16
+"""Codes that TFLite's QUANTIZE converts at a time."""
+
+
+def _joined_by_tflite(source: QTensor, out: QTensor) -> Codes:
+    """Return the codes of all codes on another grid, as CONCATENATION of uint8 computes them.
+
+    Source: TFLite's tflite/kernels/internal/reference/concatenation.h.
+    """
+    scale = source.scale * (np.float32(1) / out.scale)
+    unsigned = (all_codes() + UINT8_OFFSET).astype(np.float32)
+    steps = unsigned * scale + np.float32(-(source.zero_point + UINT8_OFFSET)) * scale
+    away = np.trunc(np.abs(steps) + np.float32(0.5)) * np.sign(steps)
+    codes: Codes = np.clip(away.astype(np.int64) + out.zero_point, QMIN, QMAX)
+    return codes
 
 
 def _activation(bounds: tuple[int, int], output: QTensor) -> Activation:
@@ -703,5 +880,6 @@ def _on_written_scales(layer: StoredLayer, sources: Sequence[QTensor]) -> Stored
 
 def _on_grid(name: str, shape: Shape, grid: StoredTensor) -> QTensor:
     if grid.scale is None or grid.zero_point is None:
-        raise ConversionError(f"`{name}` holds {grid.dtype} without a scale, not int8 codes")
+        held = f"{grid.dtype} without a scale" if "8" in grid.dtype else grid.dtype
+        raise ConversionError(f"`{name}` holds {held}, not codes of 8 bits")
     return QTensor(name=name, shape=shape, scale=grid.scale, zero_point=grid.zero_point)

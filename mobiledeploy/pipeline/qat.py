@@ -24,7 +24,6 @@ from mobiledeploy.pipeline import preflight, stages
 from mobiledeploy.spec.config import DIGITS, FineTuneConfig, ImportConfig, Task
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
-from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify.outputs.accuracy import mcnemar
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.outputs.parity import decided
@@ -277,6 +276,8 @@ class _Judge:
             expected = decided(self._float)
             error = relative_error(logits, self._float)
         else:
+            from mobiledeploy.training.loss import cross_entropies
+
             error = float(cross_entropies(expected, logits).mean())
         if reported is None:
             reported = decided(examples.float_logits(examples.test))

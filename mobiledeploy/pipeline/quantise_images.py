@@ -28,7 +28,7 @@ class QuantiseImages:
         calibration: Those that decide the ranges.
         calibration_labels: Their classes; None if they are not known.
         held_back: Others, on which the two files are compared.
-        labels: Their classes, likewise.
+        labels: Their classes, likewise; or 1 for each label that holds, see `ValueInputs`.
         names: Of those held back.
         unreadable: One line for each photo that could not be read.
         ignored: Number of files among them that are no images, by suffix.
@@ -74,11 +74,10 @@ def load(
         natural = image_sets.natural(
             preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
         )
-        pixels = natural.pixels(0, len(natural))
         return QuantiseImages(
-            calibration=pixels[:CALIBRATION_IMAGES],
+            calibration=natural.pixels(0, CALIBRATION_IMAGES),
             calibration_labels=None,
-            held_back=pixels[CALIBRATION_IMAGES:],
+            held_back=natural.pixels(CALIBRATION_IMAGES, len(natural)),
             labels=None,
             names=tuple(natural.names[CALIBRATION_IMAGES:]),
             unreadable=(),

@@ -8,9 +8,10 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +19,21 @@ import numpy.typing as npt
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.quantise import quantise as to_integers
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
-from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.network.importers.imported import Imported, Notice
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import refused_nodes, to_network
-from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.pipeline import (
     calibrate,
@@ -60,11 +62,13 @@ from mobiledeploy.spec.config import (
     Preprocessing,
     Task,
 )
+from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import (
     BuildReport,
     ClassOrder,
     ExportResult,
     InputChoice,
+    LabelScore,
     QuantiseResult,
     ScoreLine,
     StageTime,
@@ -79,7 +83,7 @@ SINGLY: Final = 5
 """Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
-BATCH: Final = 64
+BATCH: Final = 16
 """Images of which the float inputs are in memory at a time."""
 
 
@@ -88,16 +92,16 @@ class Prepared:
     """An imported network, ready to be quantised.
 
     Attributes:
-        imported: The network and what its file says.
         graph: The simplified graph, whose input are scaled pixels.
         network: The same as layers and weights.
         border: See `simplify.input_scaling.ScaledGraph`.
+        notices: Of the import.
     """
 
-    imported: Imported
     graph: FloatGraph
     network: Network
     border: float
+    notices: tuple[Notice, ...]
 
 
 def read_model(
@@ -188,7 +192,12 @@ def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = N
     """
     scaled = simplify(input_range.of_pixels(imported, scaling, name), pixels=True)
     network = to_network(scaled.graph, scaled.scaling)
-    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
+    return Prepared(
+        graph=scaled.graph,
+        network=network,
+        border=scaled.border,
+        notices=imported.notices,
+    )
 
 
 def quantize(
@@ -250,13 +259,16 @@ def quantize(
         qat.check_network(unscaled.architecture, fine_tuning, task)
     if _takes_values(imported, data):
         known = _of_values(
-            imported, path, data, scaling, labels, classes, fine_tuning, clock=clock
+            imported, path, data, scaling, labels, task, classes, fine_tuning, clock=clock
         )
     else:
         known = _of_photos(
             imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
             threads=threads, clock=clock, progress=progress,
         )  # fmt: skip
+    del imported  # its weights, which the simplified network holds folded
+    if task == "multi-label":
+        known = _with_several_labels(known, classes)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
@@ -273,7 +285,7 @@ def quantize(
         task=task,
         qat=fine_tuning,
     )
-    with resume.lock_folder(root):
+    with resume.lock_folder(root), _HeldBack(known, threads) as evaluated:
         publish.withdraw(root)
         versions = tuple(sorted(manifest.versions().items()))
         made_of = (config, taken.digest, names.names, versions)
@@ -281,10 +293,12 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, known, config, progress),
+            lambda folder: _quantise(folder, known, config, progress, calibrated=evaluated.start),
             root=root,
             progress=progress,
         )
+        known = _without_calibration(known)
+        taken = known.images
         chosen = root / "quantise" / f"{quantised.chosen}.tflite"
         exported, export_time = resume.run(
             "export",
@@ -300,16 +314,10 @@ def quantize(
             (*made_of, exported),
             lambda folder: stages.verify(
                 folder,
-                Evaluation(
-                    pixels=taken.held_back,
-                    labels=taken.labels,
-                    names=taken.names,
-                    float_logits=_float_logits(prepared, taken.held_back, threads)
-                    if known.float_logits is None
-                    else known.float_logits,
-                ),
+                evaluated.evaluation(),
                 root / "export",
                 config,
+                packed=evaluated.packed(),
                 threads=threads,
                 progress=progress,
             ),
@@ -343,6 +351,7 @@ def quantize(
             input_choice=known.choice,
             labels_from=names.source,
             class_order=known.order,
+            label_scores=_label_scores(known, chosen, threads),
         )
         if verified.holds:
             publish.publish(
@@ -367,6 +376,8 @@ class _Known:
         float_logits: The float network's logits of the held-back images; None if they were not
             needed so far.
         dataset: The photos; None if they are synthetic, or values.
+        true: Whether each label holds for each of the held-back images, shape (images, labels), if
+            several may; None otherwise, and if it is not known.
     """
 
     prepared: Prepared
@@ -378,6 +389,34 @@ class _Known:
     order: ClassOrder | None = None
     float_logits: npt.NDArray[np.float32] | None = None
     dataset: Dataset | None = None
+    true: npt.NDArray[np.bool_] | None = None
+
+
+def _with_several_labels(known: _Known, classes: int) -> _Known:
+    """Return it with the labels of each image in place of its one class.
+
+    That an image is in a folder says that it has no other label.
+    """
+    labels = known.images.labels
+    if labels is not None and labels.ndim == 1:
+        labels = np.eye(classes, dtype=np.int64)[labels]
+    return dataclasses.replace(
+        known,
+        true=None if labels is None else labels != 0,
+        images=dataclasses.replace(known.images, labels=None, calibration_labels=None),
+    )
+
+
+def _label_scores(known: _Known, file: Path, threads: int) -> tuple[LabelScore, ...]:
+    """Return how often the labels are right: the float network's, and those of the files."""
+    if known.true is None:
+        return ()
+    pixels = known.images.held_back
+    integers = stages.logits_runner(tflite_reader.read_file(file), threads=threads)(pixels)
+    return (
+        LabelScore.of("float", _float_logits(known.prepared, pixels, threads) > 0, known.true),
+        *(LabelScore.of(name, integers > 0, known.true) for name in MODELS),
+    )
 
 
 def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
@@ -395,6 +434,7 @@ def _of_values(
     data: files.Name | Dataset,
     scaling: ChannelScaling | None,
     labels: tuple[str, ...],
+    task: Task,
     classes: int,
     fine_tuning: FineTuneConfig | None,
     *,
@@ -417,12 +457,14 @@ def _of_values(
     if data == RANDOM or isinstance(data, Dataset):
         values = value_inputs.random(shape)
     else:
-        values = value_inputs.read(files.user_path(data), shape, classes)
+        values = value_inputs.read(
+            files.user_path(data), shape, classes, several=task == "multi-label"
+        )
     clock.lap("data")
     graph = simplify(imported.graph).graph
     network = to_network(graph, values.scaling)
     return _Known(
-        prepared=Prepared(imported=imported, graph=graph, network=network, border=0.0),
+        prepared=Prepared(graph=graph, network=network, border=0.0, notices=imported.notices),
         images=QuantiseImages(
             calibration=values.calibration,
             calibration_labels=None,
@@ -515,20 +557,23 @@ def _of_photos(
 
 
 def _quantise(
-    folder: Path, known: _Known, config: ImportConfig, progress: Progress
+    folder: Path,
+    known: _Known,
+    config: ImportConfig,
+    progress: Progress,
+    *,
+    calibrated: Callable[[], object],
 ) -> QuantiseResult:
-    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
+    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`.
+
+    `calibrated` is called when LiteRT is idle again.
+    """
     prepared, taken = known.prepared, known.images
     network = prepared.network
-    mean, std = network.architecture.scaling
     ranges = calibrate.calibrate(
-        prepared.graph,
-        taken.calibration,
-        feed=lambda pixels: _inputs(pixels, network),
-        threads=config.threads,
-        progress=progress,
+        network, taken.calibration, threads=config.threads, progress=progress
     )
-    ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
+    calibrated()
     integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
@@ -547,6 +592,12 @@ def _quantise(
     return QuantiseResult(
         candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
     )
+
+
+def _without_calibration(known: _Known) -> _Known:
+    """Return what is known without the images that decided the ranges, to free their memory."""
+    images = dataclasses.replace(known.images, calibration=known.images.calibration[:0].copy())
+    return dataclasses.replace(known, images=images)
 
 
 def _seen(shape: Shape, crop: Crop) -> Preprocessing:
@@ -572,7 +623,10 @@ def _seen(shape: Shape, crop: Crop) -> Preprocessing:
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
     mean, std = network.architecture.scaling
-    return (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+    values = pixels.astype(np.float32)
+    values -= np.float32(mean)
+    values /= np.float32(std)
+    return values
 
 
 def _float_logits(
@@ -585,6 +639,49 @@ def _float_logits(
     batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
     logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
     return np.concatenate(logits).reshape(len(pixels), architecture.classes)
+
+
+class _HeldBack:
+    """The held-back images with the float network's logits, made once; a context manager.
+
+    LiteRT computes the logits and zlib packs the images in the background, while Python writes the
+    int8 files.
+    """
+
+    def __init__(self, known: _Known, threads: int) -> None:
+        self._known, self._threads = _without_calibration(known), threads
+        self._pool = ThreadPoolExecutor(1)
+        self._futures: tuple[Future[Evaluation], Future[bytes]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self) -> tuple[Future[Evaluation], Future[bytes]]:
+        """Start, if that was not done."""
+        if self._futures is None:
+            evaluation = self._pool.submit(self._evaluate)
+            packed = self._pool.submit(lambda: held_back.to_bytes(evaluation.result()))
+            self._futures = evaluation, packed
+        return self._futures
+
+    def evaluation(self) -> Evaluation:
+        """Return the images with the logits."""
+        return self.start()[0].result()
+
+    def packed(self) -> Future[bytes]:
+        """Return the bytes of their file."""
+        return self.start()[1]
+
+    def _evaluate(self) -> Evaluation:
+        images, logits = self._known.images, self._known.float_logits
+        if logits is None:
+            logits = _float_logits(self._known.prepared, images.held_back, self._threads)
+        return Evaluation(
+            pixels=images.held_back, labels=images.labels, names=images.names, float_logits=logits
+        )
 
 
 def _note(config: ImportConfig, known: _Known) -> str:
@@ -607,12 +704,18 @@ def _note(config: ImportConfig, known: _Known) -> str:
         )
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
+    if any(notice.kind == "log_scores" for notice in known.prepared.notices):
+        said.append(
+            "the model gives logarithms of scores (log_softmax), the files the scores themselves"
+        )
     if config.task != "classification":
         said.append(f"the outputs are those of a {config.task} task (`--task`)")
     if known.prepared.border:
+        level = known.prepared.network.architecture.scaling[0]
         said.append(
-            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
-            "from 0, which has no code of its own"
+            "the model pads its input with 0, which is a pixel of "
+            f"{level - known.prepared.border:g}; the files pad with {level:g}, the nearest level, "
+            "so values at the edge differ slightly"
         )
     return "; ".join(said)
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -26,7 +27,7 @@ from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
-from mobiledeploy.pipeline import class_order
+from mobiledeploy.pipeline import calibrate, class_order
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
@@ -41,15 +42,12 @@ from mobiledeploy.spec.results import (
     TrainResult,
 )
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
 from mobiledeploy.verify.outputs.accuracy import EVIDENCE
 from mobiledeploy.verify.outputs.image_sets import evenly
+from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
@@ -187,17 +185,17 @@ def quantise_candidates(
     progress: Progress,
 ) -> QuantiseResult:
     """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them."""
-    from mobiledeploy.training import calibrate, qat, tensorflow_setup
-    from mobiledeploy.training.checkpoint import Checkpoints
-
     threads, quantisation = config.train.threads, config.quantise
-    tensorflow_setup.start(threads, progress=progress, stage="quantise")
     images = splits["train"]
     count = min(quantisation.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
-    ranges = calibrate.calibrate(network, images.pixels[rows], progress=progress)
+    ranges = calibrate.calibrate(network, images.pixels[rows], threads=threads, progress=progress)
     graphs = {"ptq": quantise(network, ranges)}
     if quantisation.steps:
+        from mobiledeploy.training import qat, tensorflow_setup
+        from mobiledeploy.training.checkpoint import Checkpoints
+
+        tensorflow_setup.start(threads, progress=progress, stage="quantise")
         trained = qat.load(quantisation.engine).train_quantised(
             network,
             ranges,
@@ -257,22 +255,44 @@ def verify(
     exported: Path,
     config: BuildConfig | ImportConfig,
     *,
+    packed: Future[bytes] | None = None,
     threads: int,
     progress: Progress,
 ) -> VerifyReport:
-    """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`."""
-    grids: list[tuple[float, int]] = []
-    if config.export.int8:
-        graph = tflite_reader.read_file(exported / "model.tflite")
-        tensors = (graph.input, graph.output, graph.logits)
-        grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
-        scale, zero_point = grids[0]
-        photo = config.preprocessing
-        scaling = (zero_point + 128.0, 1 / scale) if photo is None else photo.scaling
-        report, answers = verify_build.prove_own(
-            exported, evaluation, scaling, threads=threads, progress=progress
+    """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`.
+
+    Args:
+        folder: Where they are written.
+        evaluation: The held-back images.
+        exported: The folder of the two files.
+        config: Of the build.
+        packed: The bytes of `evaluation.npz`, where somebody makes them already.
+        threads: Images that run at a time.
+        progress: Called after every batch.
+    """
+    with ThreadPoolExecutor(1) as pool:  # packs the images while the files are compared
+        packed = packed or pool.submit(held_back.to_bytes, evaluation)
+        report, answers, grids = _compared(
+            evaluation, exported, config, threads=threads, progress=progress
         )
-    else:
+        files.write_atomic(
+            folder / "golden.npz", golden.to_bytes(evaluation, answers, grids=grids)
+        )
+        files.write_atomic(folder / "evaluation.npz", packed.result())
+    files.write_atomic(folder / "report.json", codec.to_json(report))
+    return report
+
+
+def _compared(
+    evaluation: Evaluation,
+    exported: Path,
+    config: BuildConfig | ImportConfig,
+    *,
+    threads: int,
+    progress: Progress,
+) -> tuple[VerifyReport, tuple[Answers, ...], list[tuple[float, int]]]:
+    """Return the report, the first file's outputs, and the grids that `golden.npz` states."""
+    if not config.export.int8:
         assert config.preprocessing is not None  # noqa: S101 - floats are of `build`, of photos
         report, answers = float_files.verify_build(
             (exported / "model.tflite").read_bytes(),
@@ -282,10 +302,17 @@ def verify(
             threads=threads,
             progress=progress,
         )
-    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, answers, grids=grids))
-    files.write_atomic(folder / "evaluation.npz", held_back.to_bytes(evaluation))
-    files.write_atomic(folder / "report.json", codec.to_json(report))
-    return report
+        return report, answers, []
+    graph = tflite_reader.read_file(exported / "model.tflite")
+    tensors = (graph.input, graph.output, graph.logits)
+    grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
+    scale, zero_point = grids[0]
+    photo = config.preprocessing
+    scaling = (zero_point + 128.0, 1 / scale) if photo is None else photo.scaling
+    report, answers = verify_build.prove_own(
+        exported, evaluation, scaling, threads=threads, progress=progress
+    )
+    return report, answers, grids
 
 
 def score_candidate(
@@ -300,6 +327,8 @@ def score_candidate(
         threads: Images that run at a time.
         progress: Called before each split.
     """
+    from mobiledeploy.training.loss import cross_entropies
+
     run = logits_runner(graph, threads=threads)
     logits, scores = {}, {}
     for split in SCORED:

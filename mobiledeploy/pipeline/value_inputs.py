@@ -32,7 +32,8 @@ class ValueInputs:
     Attributes:
         calibration: Those that decide the ranges, uint8, shape (rows, ...).
         held_back: Others, likewise.
-        labels: The class of each of those held back; None if they are not known.
+        labels: The class of each of those held back, shape (rows,); or 1 for each label that
+            holds, else 0, shape (rows, labels); None if they are not known.
         names: Names of those held back.
         scaling: Mean and std: a value is `(byte - mean) / std`.
         digest: SHA-256 of the file, or what they are.
@@ -65,14 +66,15 @@ def random(shape: Shape) -> ValueInputs:
     return _divided(values, None, digest="random values")
 
 
-def read(path: Path, shape: Shape, outputs: int) -> ValueInputs:
+def read(path: Path, shape: Shape, outputs: int, *, several: bool = False) -> ValueInputs:
     """Return the inputs in a file.
 
     Args:
         path: A `.npy` of rows of the network's input; or an `.npz` with them as `x` and, if the
-            classes are known, their numbers as `y`.
+            classes are known, their numbers as `y`, or a 0 or 1 for each class of each row.
         shape: Shape of a row.
         outputs: Number of classes.
+        several: Whether several classes may hold for a row.
 
     Raises:
         RequestError: There is no such file, its rows have another shape, are not finite numbers or
@@ -108,13 +110,23 @@ def read(path: Path, shape: Shape, outputs: int) -> ValueInputs:
     if not np.isfinite(values).all():
         raise RequestError(f"{path.name} holds NaN or infinite values", hint="leave such rows out")
     if labels is not None:
-        labels = _labels(path, labels.reshape(-1), len(values), outputs)
+        labels = _labels(path, labels, len(values), outputs, several=several)
     return _divided(values, labels, digest=files.sha256(path))
 
 
 def _labels(
-    path: Path, labels: npt.NDArray[np.generic], rows: int, outputs: int
+    path: Path, labels: npt.NDArray[np.generic], rows: int, outputs: int, *, several: bool
 ) -> npt.NDArray[np.int64]:
+    if labels.shape == (rows, outputs) and outputs > 1 and labels.dtype.kind in "biuf":
+        holds: npt.NDArray[np.int64] = (labels != 0).astype(np.int64)
+        if not np.isin(labels, (0, 1)).all() or not (several or (holds.sum(axis=1) == 1).all()):
+            raise RequestError(
+                f"{path.name}: expected 0 or 1 for each of {outputs} classes as `y`"
+                + ("" if several else ", one 1 in each row"),
+                hint="leave `y` out if the classes are not known",
+            )
+        return holds if several else np.flatnonzero(holds) % outputs
+    labels = labels.reshape(-1)
     if labels.dtype.kind not in "biu" or len(labels) != rows:
         raise RequestError(
             f"{path.name}: expected the number of a class for each of {rows} rows as `y`, "
@@ -132,7 +144,10 @@ def _labels(
 
 
 def _divided(
-    values: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None, *, digest: str
+    values: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64] | None,
+    *,
+    digest: str,
 ) -> ValueInputs:
     """Return every second row as those held back, not more than `MOST` of each."""
     first, second = (np.arange(start, len(values), 2) for start in (0, 1))

@@ -77,7 +77,8 @@ def read_onnx(model: OnnxModel) -> Reading:
     require_supported(model)
     source = model.tensors[model.inputs[0]]
     dtype, sizes = _type(source), _sizes(source)
-    axes = _layout(sizes)
+    axes = _stated_layout(model) if len(sizes) == 4 else ""
+    axes = axes or _layout(sizes)
     coded = dtype in {"int8", "uint8"}
     image = OnnxActivation(
         source=INPUT, axes=axes, sizes=sizes, real=not coded, dtype=dtype if coded else ""
@@ -139,6 +140,11 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
             reader.values[output] = value if kept else None
 
 
+_STATE_THEIR_GRID: Final = frozenset({"QLinearAdd", "QLinearMul"})
+"""Operators that may read a constant, which is no layer then, and state the grid of what they
+write."""
+
+
 def _unknown(
     reader: OnnxReader, node: OnnxOperator, activations: list[OnnxActivation]
 ) -> OnnxActivation:
@@ -153,9 +159,33 @@ def _unknown(
     opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
+    grid = reader.grid(node, 6, 7) if node.op in _STATE_THEIR_GRID else None
+    if grid is not None:
+        return reader.quantise_layer(opened, reader.written(node), grid)
     # An unknown operator on codes gives codes, whose scale is not known.
     reader.bounds.pop(opened.source)
     return dataclasses.replace(opened, real=False)
+
+
+_LAYOUTS: Final[Mapping[tuple[int, ...], str]] = {(0, 3, 1, 2): "NHWC", (0, 2, 3, 1): "NCHW"}
+"""By what a Transpose makes of the input's dimensions, what they are."""
+_CONVERTERS: Final = frozenset({"Cast", "DequantizeLinear", "Mul", "QuantizeLinear"})
+_MOST_CONVERTERS: Final = 4
+
+
+def _stated_layout(model: OnnxModel) -> str:
+    """Return what a Transpose behind the input says about it; empty if there is none."""
+    index = model.inputs[0]
+    for _ in range(_MOST_CONVERTERS):
+        behind = [node for node in model.operators if index in node.inputs]
+        if len(behind) != 1:
+            return ""
+        if behind[0].op == "Transpose":
+            return _LAYOUTS.get(tuple(behind[0].attributes.get("perm") or ()), "")
+        if behind[0].op not in _CONVERTERS:
+            return ""
+        index = behind[0].output(0)
+    return ""
 
 
 def _layout(sizes: tuple[int, ...]) -> str:

@@ -137,7 +137,7 @@ def choose_table(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
     if len(values) != 2 or len(places) != 1 or len(starts) != 1:
         return None
     codes, numbers = places[0].codes, starts[0]
-    used = places[0].row or places[0].looked_up or places[0].channels or codes.dtype != "uint8"
+    used = places[0].row or places[0].looked_up or places[0].channels
     channels = codes.size("C")
     if used or codes.axes[-1:] != "C" or numbers.shape[-1:] != (channels,):
         return None

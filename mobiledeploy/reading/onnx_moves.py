@@ -13,6 +13,7 @@ import numpy as np
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_values import (
+    GROUPED,
     PLAIN,
     IntegerSum,
     OnnxActivation,
@@ -57,7 +58,11 @@ def _transposed(
 
     Channels first and channels last are such orders.
     """
-    if value.is_plain:
+    if value.axes == GROUPED:
+        if order != _GROUPS_INSIDE:
+            return None
+        axes, perm = GROUPED, (0, 1, 3, 2)
+    elif value.is_plain:
         if order == tuple(range(len(order))):
             return None
         perm, axes = tuple(place - 1 for place in order[1:]), value.axes
@@ -73,6 +78,8 @@ def _transposed(
 
 
 _IMAGES: Final = ("NCHW", "NHWC")
+_GROUPS_INSIDE: Final = (0, 2, 1, 3, 4)
+"""The order that a channel shuffle puts axes in, by their numbers."""
 
 
 def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -129,7 +136,7 @@ def _reshaped(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
 ) -> OnnxValue | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
-    layer = _reshape_layer(reader, node, value, sizes)
+    layer = _reshape_layer(reader, node, value, sizes) or _group(reader, node, value, sizes)
     if layer is not None:
         return layer
     if value.is_plain and len(sizes) == _VECTOR:
@@ -204,6 +211,25 @@ def _reshape_layer(
     out = dataclasses.replace(value, axes=axes, sizes=sizes, unrolled=None)
     source = dataclasses.replace(value, unrolled=None)
     return reader.copy(node, "reshape", [source], out, parameters=(("shape", sizes[1:]),))
+
+
+def _group(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
+) -> OnnxActivation | None:
+    """Read a Reshape that puts the channels of an image in groups, or joins the groups again."""
+    high, wide = value.size("H"), value.size("W")
+    if sizes[-2:] != (high, wide) or value.pixels != 1:
+        return None
+    apart = value.axes == "NCHW" and len(sizes) == len(GROUPED)
+    joined = value.axes == GROUPED and len(sizes) == _IMAGE
+    if not apart and not joined:
+        return None
+    channels = math.prod(value.sizes[1:-2])
+    if not channels or math.prod(sizes[1:-2]) != channels:
+        return None
+    out = dataclasses.replace(value, axes=GROUPED if apart else "NCHW", sizes=sizes)
+    shape = high, wide, *sizes[1:-2]
+    return reader.copy(node, "reshape", [value], out, parameters=(("shape", shape),))
 
 
 def _taken_apart(reader: OnnxReader, flattened: int) -> bool:

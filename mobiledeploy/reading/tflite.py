@@ -19,6 +19,7 @@ from mobiledeploy.ops.stored import (
     ShapeContradiction,
     StoredLayer,
     StoredTensor,
+    with_fault,
 )
 from mobiledeploy.ops.tflite_reading import LayerSource, described, read_of, values
 from mobiledeploy.reading.folding import finish
@@ -117,6 +118,9 @@ def _layer(source: LayerSource) -> StoredLayer:
     layer = None if module is None else module.layer_of_tflite(source)
     if layer is None:
         layer = OTHERS[name](source) if name in OTHERS else source.layer
+    if name == "CUSTOM":
+        detail = f"`{source.operator.kind}` is a custom operator: no file says what it computes"
+        layer = with_fault(layer, "operator", detail)
     return _with_stated_shape(source, layer)
 
 

@@ -12,7 +12,10 @@ from mobiledeploy.runtimes import Array, TensorInfo
 Input = TypeVar("Input")
 
 PIECE: Final = 8
-"""Images per call: larger pieces do not fit the CPU caches, smaller ones add overhead."""
+"""Most images per call: larger pieces do not fit the CPU caches, smaller ones add overhead."""
+PIECE_VALUES: Final = 400_000
+"""Values that the images of a call should have at most: two of 224 px. The activations of eight
+take a hundred megabytes, and no less time."""
 
 
 def check(batches: Sequence[Array], expected: Sequence[TensorInfo]) -> None:
@@ -61,9 +64,11 @@ def run_in_pieces(
             with the same number never overlap.
         threads: Number of workers.
     """
+    values = sum(batch[0].size for batch in batches)
+    size = min(max(PIECE_VALUES // max(values, 1), 1), PIECE)
     pieces = [
-        [batch[start : start + PIECE] for batch in batches]
-        for start in range(0, len(batches[0]), PIECE)
+        [batch[start : start + size] for batch in batches]
+        for start in range(0, len(batches[0]), size)
     ]
     workers = min(threads, len(pieces))
 

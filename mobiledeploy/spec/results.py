@@ -368,6 +368,38 @@ class ScoreLine:
     balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """How often one network or file is right where several labels may hold for an image.
+
+    A label is said to hold if its score is above 0.5.
+
+    Attributes:
+        name: As in `ScoreLine`.
+        decisions: Of all labels of all images: those that are said as they are.
+        present: Of the labels that hold: those that are said to.
+        exact: Images of which every label is right.
+    """
+
+    name: str
+    decisions: Accuracy
+    present: Accuracy
+    exact: Accuracy
+
+    @classmethod
+    def of(
+        cls, name: str, said: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]
+    ) -> "LabelScore":
+        """Count; both arrays have the shape (images, labels)."""
+        right = said == true
+        return cls(
+            name=name,
+            decisions=Accuracy(correct=int(right.sum()), total=right.size),
+            present=Accuracy(correct=int((said & true).sum()), total=int(true.sum())),
+            exact=Accuracy(correct=int(right.all(axis=1).sum()), total=len(right)),
+        )
+
+
 Source: TypeAlias = Literal["option", "file", "neighbour", "folders", "numbers"]
 """Who says the names of the classes: a user, the model file, a file beside it, the folders of the
 photos, or nobody."""
@@ -395,6 +427,7 @@ class BuildReport:
         labels_from: Who says the names of an imported model's classes.
         class_order: Whether the answers of an imported model, or of weights whose head was taken,
             fit the order of the classes; None without a head or labelled photos.
+        label_scores: In place of `scores` where several labels may hold for an image.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -412,3 +445,4 @@ class BuildReport:
     input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
     labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
+    label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)

@@ -1,6 +1,6 @@
 """Training: float, then quantisation-aware.
 
-Takes an `Architecture`, weights and a `Dataset`; returns a `Network` and `Ranges`. Only this
+Takes an `Architecture`, weights and a `Dataset`; returns a `Network`. Only this
 room, `models/` and the float exports import TensorFlow, and only when called.
 
 * `tensorflow_setup`: imports TensorFlow without its messages, with deterministic kernels.
@@ -9,7 +9,6 @@ room, `models/` and the float exports import TensorFlow, and only when called.
 * `batch_norm`: batch normalisation in training, as one operation.
 * `transfer`: training from given weights: the head first, then all layers.
 * `imagenet_weights`: downloads the ImageNet weights of Keras applications.
-* `calibrate`: activation ranges, measured on a representative dataset.
 * `qat`: the interface of quantisation-aware training.
 * `qat_folded`: the default engine: fake quantisation of the folded network.
 * `qat_tfmot`: the engine that uses tensorflow-model-optimization.

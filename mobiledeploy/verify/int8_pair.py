@@ -57,13 +57,18 @@ def prove(
         CorruptFileError: A file is damaged.
     """
     progress(Event("verify", "reading and loading both files", 0, None))
-    judgement = judge(both[0].reading, both[1].reading)
-    compared = diagnosis.report(judgement)
-    runners = open_runners(
-        both, only_main=options.only_main, level=options.level, threads=options.threads
-    )
-    with ThreadPoolExecutor(1) as pool:  # while this thread waits for the runtimes
+    with ThreadPoolExecutor(2) as pool:  # the runtimes work while this thread computes
+        opened = pool.submit(
+            open_runners,
+            both,
+            only_main=options.only_main,
+            level=options.level,
+            threads=options.threads,
+        )
         same = pool.submit(same_grid, both)
+        judgement = judge(both[0].reading, both[1].reading)
+        compared = diagnosis.report(judgement)
+        runners = opened.result()
         report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
         certified = _certified(judgement) if same.result() else ()
         report = _with_structure(report, compared, same=same.result(), certified=certified)

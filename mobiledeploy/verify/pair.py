@@ -11,6 +11,7 @@ from mobiledeploy.data import class_names as names_in_file
 from mobiledeploy.data.dataset import Dataset, Indices
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify.int8_pair import prove
@@ -140,11 +141,11 @@ def _observe(
     decoded: Decoded | None = None
     if chosen is None:
         count = image_sets.NATURAL_IMAGES if samples is None else samples
-        images = image_sets.natural(shape, images=count)
+        images = image_sets.made_up(shape, images=count)
     else:
         labels, names = _labels(chosen.dataset, classes, named)
         decoded = chosen.decode(
-            centred(shape), labels=labels, threads=options.threads, progress=progress
+            centred(_image(shape)), labels=labels, threads=options.threads, progress=progress
         )
         images = decoded.images
         class_names = () if labels is None else names.names
@@ -238,8 +239,26 @@ def _assumed(chosen: Photos, images: ImageSet, classes: int, names: _Names) -> t
     return "photos are cut to their largest centred square, then resized", order
 
 
-def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]:
-    """Return the shape of the images and the number of classes, equal in both files.
+def _image(shape: Shape) -> tuple[int, int, int]:
+    """Return the shape of the images for an input: of a vector the smallest square grey ones.
+
+    Raises:
+        ParityError: It takes none.
+    """
+    if len(shape) == 1:
+        side = math.isqrt(shape[0] - 1) + 1
+        return side, side, 1
+    if len(shape) != 3:
+        raise ParityError(
+            f"the files take {' x '.join(map(str, shape))} values, and no images",
+            hint="leave `--data` away, and values are made up",
+        )
+    height, width, channels = shape
+    return height, width, channels
+
+
+def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[Shape, int]:
+    """Return the shape of the inputs and the number of classes, equal in both files.
 
     Raises:
         ParityError: The files differ in one of them.
@@ -247,7 +266,7 @@ def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]
     claims = []
     for opened in both:
         session = opened.load(opened.primary, taps=opened.ends.taps, threads=1)
-        shape = model_input.image_shape(session.input)
+        shape = model_input.pixel_shape(session.input)
         claims.append((shape, math.prod(session.outputs[0].shape)))
     if claims[0] != claims[1]:
         said = [

@@ -4,15 +4,15 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
+import program
 import pytest
+from program import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
-PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 
 MAIN_LINE, TEST_LINE = (
     line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")
@@ -52,8 +52,8 @@ def test_the_readme_shows_both_kinds_of_commands() -> None:
 
 @pytest.mark.parametrize(("command", "output"), console_examples())
 def test_a_command_prints_what_the_readme_says(tmp_path: Path, command: str, output: str) -> None:
-    program, *args = shlex.split(command)
-    assert program == "mobiledeploy"
+    name, *args = shlex.split(command)
+    assert name == "mobiledeploy"
     done = subprocess.run(
         [PROGRAM, *args], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -101,13 +101,7 @@ def shape(line: str) -> str:
 @pytest.mark.parametrize("command", shell_commands())
 def test_every_option_that_the_readme_uses_exists(tmp_path: Path, command: str) -> None:
     """What the commands do is tested end to end in tests/e2e; here, that they are understood."""
-    done = subprocess.run(
-        [PROGRAM, *shlex.split(command)[1:], "--help"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = program.run(*shlex.split(command)[1:], "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     named = {word for word in shlex.split(command) if word.startswith("--")}
     assert named <= set(re.findall(r"--[a-z0-9-]+", done.stdout))

@@ -1,19 +1,17 @@
-"""The console script, as a user runs it, and small builds made with it."""
+"""The program, as a user runs it, and small builds made with it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import program
 import pytest
 from filelock import FileLock
 
-PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
 SIZE = 16
 SMALL = (
@@ -31,15 +29,7 @@ def mobiledeploy(
     timeout: float = 280,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program and check its exit status, unless that is None."""
-    done = subprocess.run(
-        [PROGRAM, *map(str, args)],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+    done = program.run(*args, cwd=cwd, env=env, timeout=timeout)
     assert status in {done.returncode, None}, f"{done.stdout}\n{done.stderr}"
     return done
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from e2e.conftest import PROGRAM, SCHEMAS, SIZE, SMALL, mobiledeploy, printed
+from e2e.conftest import SCHEMAS, SIZE, SMALL, mobiledeploy, printed
+from program import PROGRAM
 
 from mobiledeploy.pipeline import resume
 from mobiledeploy.spec import manifest

@@ -8,6 +8,7 @@ from typing import Any
 
 import grey_levels
 import jsonschema
+import program
 import pytest
 import referencing
 
@@ -20,9 +21,7 @@ EXPORTS = Path(__file__).parents[1] / "unit/network/importers/exports"
 
 
 def run(*words: str | Path, status: int = 0) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "mobiledeploy", *words], capture_output=True, text=True, check=False
-    )
+    done = program.run(*words)
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e.conftest import PROGRAM
+from program import PROGRAM
 
 pytestmark = pytest.mark.tensorflow  # the build that is verified needs it
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import graphs
 import hostile
 import pytest
-from e2e.conftest import PROGRAM, mobiledeploy, printed
+from e2e.conftest import mobiledeploy, printed
+from program import PROGRAM
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
@@ -54,12 +55,10 @@ def test_photos_are_decoded_and_counted_where_the_classes_fit(
     assert report["inputs"][0]["images"] == 40
     assert report["scores"] == []
     assert any("the data have 2 classes, the files 5" in said for said in report["assumptions"])
-    plain = mobiledeploy("verify", *files, "--data", photos, "--quiet", cwd=files[0].parent)
-    assert len(plain.stdout.splitlines()) <= 25
-    some = mobiledeploy(
-        "verify", *files, "--data", photos, "--samples", "6", "--json", cwd=files[0].parent
-    )
-    assert printed(some, "verify")["inputs"][0]["images"] == 6
+    some = "verify", *files, "--data", photos, "--samples", "6"
+    assert len(mobiledeploy(*some, "--quiet", cwd=files[0].parent).stdout.splitlines()) <= 25
+    document = printed(mobiledeploy(*some, "--json", cwd=files[0].parent), "verify")
+    assert document["inputs"][0]["images"] == 6
 
 
 def test_files_that_differ_end_with_status_5_and_the_layer(files: tuple[Path, Path]) -> None:

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mobiledeploy.base import child_process, codec
+from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
-from mobiledeploy.formats.onnx import checker
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.lint.inspection import inspect
 from mobiledeploy.targets import onnx, tflite
@@ -36,16 +35,6 @@ def whole(ending: str) -> bytes:
     return onnx.write(graph, certify(graph))
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check in this process: a child for each file would take minutes."""
-
-    def call(module: str, function: str, path: str, *, seconds: float) -> bytes:
-        return checker.check(path)
-
-    monkeypatch.setattr(child_process, "call", call)
-
-
 def look(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     json.loads(codec.to_json(inspect(path)))
@@ -55,7 +44,7 @@ def look(path: Path, data: bytes) -> None:
 @relaxed
 @given(changes=mutations)
 def test_mutated_bytes_give_a_report_or_our_error(
-    tmp_path: Path, here: None, ending: str, changes: Changes
+    tmp_path: Path, without_children: None, ending: str, changes: Changes
 ) -> None:
     data = bytearray(whole(ending))
     for place, new in changes:
@@ -68,7 +57,7 @@ def test_mutated_bytes_give_a_report_or_our_error(
 @settings(relaxed, max_examples=40)
 @given(share=st.floats(0, 0.99))
 def test_a_truncated_file_gives_our_error(
-    tmp_path: Path, here: None, ending: str, share: float
+    tmp_path: Path, without_children: None, ending: str, share: float
 ) -> None:
     data = whole(ending)
     with pytest.raises(CorruptFileError):
@@ -77,7 +66,7 @@ def test_a_truncated_file_gives_our_error(
 
 @relaxed
 @given(tail=st.binary(max_size=300))
-def test_random_bytes_give_our_error(tmp_path: Path, here: None, tail: bytes) -> None:
+def test_random_bytes_give_our_error(tmp_path: Path, without_children: None, tail: bytes) -> None:
     for name, start in (("model.tflite", b"\x10\0\0\0TFL3"), ("model.onnx", b"\x08\x08:")):
         with pytest.raises(CorruptFileError):
             look(tmp_path / name, start + tail)
@@ -88,7 +77,7 @@ def test_random_bytes_give_our_error(tmp_path: Path, here: None, tail: bytes) ->
     [("tflite", hostile.contradictory_tflite), ("onnx", hostile.contradictory_onnx)],
 )
 def test_numbers_that_contradict_each_other_give_a_report_or_our_error(
-    tmp_path: Path, here: None, ending: str, copies: Callable[..., Iterator[bytes]]
+    tmp_path: Path, without_children: None, ending: str, copies: Callable[..., Iterator[bytes]]
 ) -> None:
     for data in copies(whole(ending), 150, seed=1):
         with contextlib.suppress(MobileDeployError):

@@ -28,6 +28,28 @@ _CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
 
+def with_possible_axes(model: TfliteModel) -> tuple[bytes, frozenset[int]]:
+    """Return a file whose tensors of one dimension name that one as quantised, where it can be.
+
+    Old converters name dimension 3 for the bias of a depthwise convolution. TFLite Micro looks at
+    it as little as LiteRT did in 2020; today LiteRT does not load such a file.
+
+    Returns:
+        The file, and the indices of the tensors that named another.
+    """
+    data, changed = bytearray(model.data), set[int]()
+    for index, table in enumerate(model.graph.tables(schema.SubGraph.TENSORS)):
+        quantised = table.table(schema.Tensor.QUANTISATION)
+        place = None if quantised is None else quantised.place(schema.Quantisation.AXIS)
+        grid = model.tensors[index].grid
+        if place is None or grid is None or len(model.tensors[index].fixed_shape) != 1:
+            continue
+        if struct.unpack_from("<i", data, place)[0]:
+            struct.pack_into("<i", data, place, 0)
+            changed.add(index)
+    return bytes(data), frozenset(changed)
+
+
 def tap(model: TfliteModel, tensors: Sequence[str] | None = None) -> bytes:
     """Return a file with further outputs: `tap_recipe`, applied."""
     return tap_recipe(model, tensors).apply(model.data)

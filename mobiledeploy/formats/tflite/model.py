@@ -22,6 +22,9 @@ FARTHEST: Final = 2**14
 """Largest absolute zero point that is read. Those of 8-bit codes are far smaller; up to this one,
 arithmetic on codes stays within 16 bits."""
 
+_NEAR_CODES: Final = frozenset({"int8", "uint8", "int32"})
+"""Types of which LiteRT refuses such zero points."""
+
 _NO_SCALE: Final = np.zeros(0, np.float32)
 _NO_ZERO_POINT: Final = np.zeros(0, np.int64)
 
@@ -122,7 +125,8 @@ def require_supported(model: TfliteModel) -> None:
     """Refuse models that no reader here can read, without looking at their operators.
 
     Raises:
-        ConversionError: There are several graphs, too many operators, or sparse weights.
+        ConversionError: There are several graphs, too many operators, empty tensors or sparse
+            weights.
         CorruptFileError: A tensor's shape, scales and zero points contradict each other.
     """
     if model.graphs != 1:
@@ -130,8 +134,11 @@ def require_supported(model: TfliteModel) -> None:
             f"expected one subgraph, received {model.graphs}",
             hint="convert the model without control flow, such as loops and conditions",
         )
+    ends = (index for operator in model.operators for index in operator.inputs + operator.outputs)
+    used = {*model.inputs, *model.outputs, *ends}
     for number, tensor in enumerate(model.tensors):
-        _require_supported(tensor, f"tensor {number} (`{tensor.name}`)")
+        if number in used:  # LiteRT looks at no other
+            _require_supported(tensor, f"tensor {number} (`{tensor.name}`)")
     if len(model.operators) > MOST_OPERATORS:
         raise ConversionError(
             f"expected at most {MOST_OPERATORS} operators, received {len(model.operators)}",
@@ -142,7 +149,10 @@ def require_supported(model: TfliteModel) -> None:
 def _require_supported(tensor: TfliteTensor, where: str) -> None:
     shape, grid = tensor.fixed_shape, tensor.grid
     if any(size < 1 for size in shape) or len(shape) > MOST_RANK:
-        raise CorruptFileError(f"{where}: {shape} is not a possible shape")
+        raise ConversionError(
+            f"{where}: expected 1 to {MOST_RANK} dimensions that are not empty, received {shape}",
+            hint="convert the model with a fixed input size",
+        )
     if tensor.sparse:
         raise ConversionError(
             f"{where} is sparse: expected dense weights",
@@ -151,7 +161,7 @@ def _require_supported(tensor: TfliteTensor, where: str) -> None:
     if grid is None:
         return
     beyond = grid.zero_point[(grid.zero_point < -FARTHEST) | (grid.zero_point > FARTHEST)]
-    if beyond.size:
+    if beyond.size and tensor.dtype in _NEAR_CODES:
         raise CorruptFileError(
             f"{where}: expected a zero point among the codes, received {beyond[0]}"
         )

@@ -140,6 +140,8 @@ def _tensor(
     sparse = table.table(schema.Tensor.SPARSITY) is not None
     quantised = table.table(schema.Tensor.QUANTISATION)
     grid = quantisation.grid(quantised, where)
+    if grid is not None and len(fixed) == 1 and grid.axis:
+        grid = dataclasses.replace(grid, axis=0)  # see `edit.with_possible_axes`
     limit.take(1 if grid is None else grid.scale.size)
     return TfliteTensor(
         name=name[:MOST_NAME],
@@ -167,11 +169,13 @@ def _values(
     kind = schema.numpy_type(dtype)
     bits = int(dtype[-1]) if dtype in NARROW else 8 * _bytes(dtype, kind)
     expected = -(-math.prod(shape) * bits // 8)
-    if content.size != expected:
+    if content.size < expected:
         raise CorruptFileError(
             f"{where}: expected {expected} bytes for {dtype} of shape {shape}, "
             f"received {content.size}"
         )
+    # Some writers fill constants up; LiteRT reads what the shape says.
+    content = content[:expected]
     return None if kind is None else content.view(kind.newbyteorder("<")).reshape(shape)
 
 

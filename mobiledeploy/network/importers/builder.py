@@ -33,6 +33,19 @@ def require(fits: bool, reason: str) -> None:  # noqa: FBT001 - reads like `asse
         raise UnsupportedError(reason)
 
 
+def require_finite(array: npt.NDArray[Any], name: str) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        UnsupportedError: One is not.
+    """
+    require(
+        bool(np.isfinite(array).all()),
+        f"its `{name}` holds NaN or infinite values: train again with a lower learning rate, or "
+        "save the weights of an earlier epoch",
+    )
+
+
 Array: TypeAlias = npt.NDArray[Any]
 Pair: TypeAlias = tuple[int, int]
 
@@ -97,7 +110,13 @@ class GraphBuilder:
             attributes: Its attributes.
             arrays: Its constants.
             move: Whether it only prepares an input; the first other node has the layer's name.
+
+        Raises:
+            UnsupportedError: A constant holds NaN or infinite values.
         """
+        constants = {key: float32(array) for key, array in (arrays or {}).items()}
+        for key, array in constants.items():
+            require_finite(array, key)
         plain = not self._begun and not move
         self._begun |= plain
         base = self.layer if plain else f"{self.layer}/{op}"
@@ -112,7 +131,7 @@ class GraphBuilder:
                 op=op,
                 inputs=tuple(view.node for view in inputs),
                 attributes=dict(attributes or {}),
-                arrays={key: float32(array) for key, array in (arrays or {}).items()},
+                arrays=constants,
                 kind=self._kind,
             )
         )
@@ -246,7 +265,12 @@ class GraphBuilder:
         return reshaped
 
     def source_order(self, view: View) -> View:
-        """Return it stored as the source has it, except that images have their channels last."""
+        """Return it stored as the source has it, except that images have their channels last.
+
+        A number for each image, as PyTorch's `squeeze` leaves it, becomes a vector of one.
+        """
+        if view.axes == ((self.batch,),):
+            view = self.reshape(view, (self.batch.size, 1))
         if view.order(self.batch) in {self.default_order(view), view.content(self.batch)}:
             return view
         return self.separate(view, self.default_order(view))

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from mobiledeploy.network.float_graph import INPUT, UNSUPPORTED, FloatGraph, FloatNode
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.spec.channel_scaling import RANGES, ChannelScaling, named
 
 Source: TypeAlias = Literal["keras", "onnx", "tflite"]
@@ -24,6 +25,7 @@ NoticeKind: TypeAlias = Literal[
     "layout_by_size",
     "labels_do_not_fit",
     "unread_inputs",
+    "log_scores",
 ]
 
 
@@ -38,7 +40,8 @@ class Notice:
             float. `fixed_batch`: the file is made for a batch of another size than 1.
             `layout_by_size`: the file does not state whether its input is NCHW or NHWC, and the
             sizes decided. `labels_do_not_fit`: the file has another number of labels than classes.
-            `unread_inputs`: the file has further inputs, which nothing reads.
+            `unread_inputs`: the file has further inputs, which nothing reads. `log_scores`: the
+            file gives logarithms of scores (log_softmax), the network here the scores.
         names: Names of the tensors or the numbers that it is about.
     """
 
@@ -87,9 +90,24 @@ class Imported:
             with np.errstate(all="ignore"):
                 std = 255 / (high - low)
             return named(tuple((-low * std).tolist()), tuple(std.tolist()))
-        readers = self.graph.users()[INPUT]
-        pixels = len(readers) == 1 and readers[0].op == "affine"
-        return RANGES["0..255"] if pixels else None
+        return RANGES["0..255"] if self.scales_pixels else None
+
+    @property
+    def scales_pixels(self) -> bool:
+        """Whether the network begins with a layer that scales pixels of 0 to 255.
+
+        A batch normalisation follows the data, whatever they were. A layer that gives pixels
+        values far from 0 was made for another range: `2 x - 1` of 0..1, `(x - mean) / std` of
+        fractions. What subtracts only, as Caffe's networks do, has pixels of both signs.
+        """
+        readers = fold_channel_order(self.graph).users()[INPUT]
+        if len(readers) != 1 or readers[0].op != "affine" or readers[0].kind in _NORMS:
+            return False
+        scale, low = (readers[0].arrays[key].astype(np.float64) for key in ("scale", "offset"))
+        width, high = np.abs(scale) * 255, low + scale * 255
+        sides = np.minimum(-np.minimum(low, high), np.maximum(low, high))
+        centred = (width <= _PIXELS) & (sides >= width / 10)
+        return bool(np.all((width <= _SCALED) | centred))
 
     @property
     def unsupported(self) -> tuple[FloatNode, ...]:
@@ -100,5 +118,11 @@ class Imported:
         )
 
 
+_SCALED: Final = 64.0
+"""Widest range of scaled pixels: more than any standard deviation of photos gives."""
+_PIXELS: Final = 256.0
+"""Widest range of pixels from which only a mean is subtracted."""
+_NORMS: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
+"""Kinds of layers that follow the data they were trained with, in Keras and ONNX."""
 MOST_LABELS: Final = 100_000
 """Most labels that are read from a file."""

@@ -38,7 +38,8 @@ Variables = Callable[[ConfigLayer], Sequence[Variable]]
 
 _HUB: Final = "it keeps its network outside of the file"
 _REASONS: Final[Mapping[str, str]] = {
-    "Lambda": "it is Python code, which is not run: use layers or operators instead",
+    "Lambda": "it is Python code, which is not run: use layers or operators instead, or convert "
+    "the model to a float .tflite or .onnx and quantise that",
     "KerasLayer": f"a layer of TensorFlow Hub: {_HUB}",
     "TFSMLayer": f"a SavedModel as a layer: {_HUB}",
 }

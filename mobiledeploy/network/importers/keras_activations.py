@@ -76,6 +76,8 @@ _FUNCTIONS: Final[Mapping[str, Activation]] = {
     "hard_swish": _unary("hard_swish"),
     "hard_silu": _unary("hard_swish"),
 }
+_TENSORFLOW: Final = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
+"""TensorFlow's own names of `tf.nn.softmax` and `tf.nn.log_softmax`."""
 
 
 def by_name(name: str, *, keras_2: bool) -> Activation:
@@ -110,10 +112,12 @@ def of_setting(setting: Any, *, keras_2: bool) -> Activation:
         case {"class_name": "function", "config": str(name)}:
             # Keras's own functions are written by name only, or with Keras as their module.
             check(
-                str(setting.get("module")).partition(".")[0] in {"keras", "tf_keras"},
-                f"its activation is a function named `{name}`, which is not one of Keras's own",
+                str(setting.get("module")).partition(".")[0] in {"keras", "tf_keras"}
+                or name in _TENSORFLOW,
+                f"its activation is a function named `{name}`, which is not one of Keras's own: "
+                'name those, such as `activation="swish"`, in place of a function',
             )
-            return by_name(name, keras_2=keras_2)
+            return by_name(_TENSORFLOW.get(name, name), keras_2=keras_2)
         case {"class_name": str(name)}:
             raise SettingError(f"its activation is the custom class `{name}`")
         case _:

@@ -9,7 +9,13 @@ import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.importers import keras_activations as activations
-from mobiledeploy.network.importers.builder import Array, GraphBuilder, Pair, require
+from mobiledeploy.network.importers.builder import (
+    Array,
+    GraphBuilder,
+    Pair,
+    require,
+    require_finite,
+)
 from mobiledeploy.network.importers.keras_activations import SettingError, check
 from mobiledeploy.network.importers.views import View
 from mobiledeploy.network.keras_config import IDENTITIES, ConfigLayer, constant
@@ -77,8 +83,9 @@ class LayerCall:
             roles: Their names in the order in which Keras stores them.
 
         Raises:
-            CorruptFileError: The file lacks one, or it holds NaN or infinite values.
+            CorruptFileError: The file lacks one.
             SettingError: The layer has other variables.
+            UnsupportedError: One holds NaN or infinite values.
         """
         given = self.variables(self.layer)
         if not given:
@@ -108,10 +115,7 @@ class LayerCall:
                 array.dtype.kind == "f" or role == "count",
                 f"its `{role}` is stored as {array.dtype}: save the float model",
             )
-            if not np.isfinite(array).all():
-                raise CorruptFileError(
-                    f"`{role}` of layer `{self.layer.name}` holds NaN or infinite weights"
-                )
+            require_finite(array, role)
         return named
 
     def whole(self, key: str, default: int | None = None) -> int:

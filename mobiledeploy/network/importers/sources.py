@@ -9,9 +9,10 @@ from typing import Final
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats import tflite as tflite_format
+from mobiledeploy.network.float_graph import rewrite
 from mobiledeploy.network.hdf5 import SIGNATURE as HDF5
 from mobiledeploy.network.importers import keras, onnx, tflite
-from mobiledeploy.network.importers.imported import Imported, Source
+from mobiledeploy.network.importers.imported import Imported, Notice, Source
 
 _ZIP: Final = b"PK\x03\x04"
 
@@ -93,7 +94,7 @@ def _is_keras_archive(path: Path) -> bool:
 def read(
     path: Path, *, image_size: tuple[int, int] | None = None, output: str | None = None
 ) -> Imported:
-    """Return the network of a file.
+    """Return the network of a file. Where its scores are logarithms, it gives the scores.
 
     Args:
         path: The file.
@@ -106,4 +107,23 @@ def read(
         ConversionError: It holds no network with one input, or is quantised.
         CorruptFileError: It is damaged.
     """
-    return importer_of(path).read(path, image_size=image_size, output=output)
+    imported: Imported = importer_of(path).read(path, image_size=image_size, output=output)
+    return _with_scores(imported)
+
+
+def _with_scores(imported: Imported) -> Imported:
+    """Return a network that ends in a softmax where it ends in its logarithm.
+
+    The order of the classes is the same, and 8 bits hold no logarithms of small scores.
+    """
+    last = imported.graph.node(imported.graph.output)
+    while last is not None and last.op == "reshape":
+        last = imported.graph.node(last.inputs[0])
+    if last is None or last.op != "log_softmax":
+        return imported
+    softmax = dataclasses.replace(last, op="softmax")
+    return dataclasses.replace(
+        imported,
+        graph=rewrite(imported.graph, {last.name: (softmax,)}),
+        notices=(*imported.notices, Notice(kind="log_scores", names=(last.name,))),
+    )

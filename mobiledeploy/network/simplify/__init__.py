@@ -15,5 +15,6 @@ rounding; its docstring says what holds afterwards.
 * `activations`: ReLUs behind other operators.
 * `passes`: the passes in their order.
 * `to_network`: makes a network of a simplified graph.
+* `from_network`: makes such a graph of a network.
 * `input_scaling`: how pixels become input values.
 """

@@ -17,21 +17,26 @@ def fold_channel_order(graph: FloatGraph) -> FloatGraph:
     Keras's `preprocess_input` of ResNet, VGG and DenseNet reverses them: `x[..., ::-1]`. A graph
     without such an order, or in which something else than a convolution reads it, is unchanged.
     """
-    joined = [node for node in graph.nodes if node.op == "concat"]
-    for node in joined:
+    for node in graph.nodes:
         order = _order(graph, node)
         if order is None:
             continue
         replaced = _moved(graph, node, order)
         if replaced is None:
             return graph
-        slices: dict[str, tuple[FloatNode, ...]] = dict.fromkeys(node.inputs, ())
+        slices: dict[str, tuple[FloatNode, ...]] = {
+            name: () for name in node.inputs if name != INPUT
+        }
         return rewrite(graph, {**slices, node.name: (), **replaced}, {node.name: INPUT})
     return graph
 
 
 def _order(graph: FloatGraph, node: FloatNode) -> list[int] | None:
-    """Return the input's channels in the order in which a node joins them; None if it does not."""
+    """Return the input's channels in the order in which a node gives them; None if it does not."""
+    if node.op == "conv" and node.inputs == (INPUT,):
+        return _chosen(graph, node)
+    if node.op != "concat":
+        return None
     height, width, channels = (*graph.input_shape, 0, 0, 0)[:3]
     users = graph.users()
     order = []
@@ -50,6 +55,23 @@ def _order(graph: FloatGraph, node: FloatNode) -> list[int] | None:
     readers = {reader.name for reader in users[INPUT]}
     whole = sorted(order) == list(range(channels)) and readers == set(node.inputs)
     return order if whole else None
+
+
+def _chosen(graph: FloatGraph, node: FloatNode) -> list[int] | None:
+    """Return the input's channels in the order in which a convolution's kernel chooses them."""
+    kernel, channels = node.arrays["kernel"], graph.input_shape[-1]
+    eye = np.eye(channels, dtype=np.float32)
+    order = kernel.reshape(-1, kernel.shape[-1]).argmax(axis=0).tolist()
+    chooses = (
+        kernel.shape == (1, 1, channels, channels)
+        and np.array_equal(kernel[0, 0], eye[:, order])
+        and not node.arrays["bias"].any()
+        and not any(node.attributes["pads"])
+        and tuple(node.attributes["strides"]) == (1, 1)
+        and node.activation == "none"
+        and graph.users()[INPUT] == (node,)
+    )
+    return order if chooses and sorted(order) == list(range(channels)) else None
 
 
 def _moved(

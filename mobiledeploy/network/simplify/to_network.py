@@ -168,6 +168,12 @@ def _mean(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     return {"parameters": {"keep_dims": True}} if node.attributes["keep_dims"] else {}
 
 
+def _pad(node: FloatNode, _: Sequence[Shape]) -> _Fields:
+    if node.attributes["value"] != 0:
+        raise _RefusedError(f"padding with {node.attributes['value']:g}")
+    return {"parameters": {"pads": node.attributes["pads"]}}
+
+
 def _plain(_: FloatNode, __: Sequence[Shape]) -> _Fields:
     return {}
 
@@ -206,7 +212,7 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "average_pool": _pool,
     "mean": _mean,
     "reduce_max": _mean,
-    "pad": _with("pads"),
+    "pad": _pad,
     "concat": lambda *_: {"op": "concatenation"},
     "reshape": _with("shape"),
     "transpose": _with(perm="axes"),

@@ -47,7 +47,7 @@ def _right(layer: StoredLayer, file: Format, inputs: Sequence[Int8]) -> Iterator
     """Yield the output of each kernel that the runtime may choose; nothing if none is known."""
     if layer.table is not None and not layer.faults:
         yield looked_up(layer.table, *inputs).astype(np.int64)
-    known = node_of(layer, [codes.shape[1:] for codes in inputs])
+    known = node_of(layer, file, [codes.shape[1:] for codes in inputs])
     if known is None:
         return
     operator, node, grids = known

@@ -22,6 +22,8 @@ from mobiledeploy.spec.results import (
 from mobiledeploy.verify.report import FileScore, PairedTest, VerifyReport
 
 FLOAT = "float"
+RECORDED: Final = "float32, as recorded by the build"
+"""Runtime of the float network: TensorFlow for `build`, LiteRT for `quantize`."""
 EVIDENCE = 0.05
 """p-value below which a difference is called significant."""
 
@@ -48,7 +50,7 @@ def scores(
     return tuple(
         FileScore(
             file=name,
-            runtime=runtimes.get(name, "TensorFlow"),
+            runtime=runtimes.get(name, RECORDED),
             labels=Accuracy.of(classes, labels),
             interval=wilson(int((classes == labels).sum()), len(labels)),
             float_model=None if reference is None else Accuracy.of(classes, reference),

@@ -28,12 +28,16 @@ from mobiledeploy.data.preprocess import centre_crop
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.spec.channel_scaling import CHANNELS
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 
 RANDOM_IMAGES = 16
 IMPULSES = 8
 NATURAL_IMAGES: Final = 64
+_SMALLEST: Final = 8
+"""Height and width of the smallest image that may look natural."""
+SCENES_AT_A_TIME: Final = 2
 _CANVAS: Final = 3
 """Sides of the canvas, in sides of an image."""
 
@@ -100,13 +104,49 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
 
     def pixels(start: int, stop: int) -> Pixels:
         scenes = np.empty((stop - start, *shape), np.uint8)
-        for row in range(stop - start):
-            scenes[row] = _scene(canvas, shape, start + row)
+
+        grid = np.indices(shape[:2]) / max(shape[:2]) - 0.5
+
+        def fill(first: int) -> None:
+            for row in range(first, stop - start, SCENES_AT_A_TIME):
+                scenes[row] = _scene(canvas, grid, shape, start + row)
+
+        with ThreadPoolExecutor(SCENES_AT_A_TIME) as pool:
+            list(pool.map(fill, range(SCENES_AT_A_TIME)))
         return scenes
 
     return ImageSet(
         name="natural-looking images",
         names=[f"natural {number}" for number in range(images)],
+        pixels=pixels,
+    )
+
+
+def made_up(shape: Shape, *, images: int) -> ImageSet:
+    """Return images for an input of this shape, or runs of values where it takes no image."""
+    if len(shape) == 3 and shape[2] in CHANNELS and min(shape[:2]) >= _SMALLEST:
+        return natural((shape[0], shape[1], shape[2]), images=images)
+    return _values(shape, images)
+
+
+def _values(shape: Shape, images: int) -> ImageSet:
+    """Return inputs for files that take no images: runs of values with noise.
+
+    An input depends on its number only.
+    """
+
+    def pixels(start: int, stop: int) -> Pixels:
+        made = np.empty((stop - start, math.prod(shape)), np.uint8)
+        for row in range(stop - start):
+            rng = np.random.default_rng([2, start + row])
+            run = np.cumsum(rng.normal(0, rng.uniform(1, 40), made.shape[1]))
+            noise = rng.normal(0, rng.uniform(0, 60), made.shape[1])
+            made[row] = np.clip(np.rint(run + noise + rng.uniform(0, 255)), 0, 255)
+        return made.reshape(-1, *shape)
+
+    return ImageSet(
+        name="rows of values",
+        names=[f"values {number}" for number in range(images)],
         pixels=pixels,
     )
 
@@ -133,21 +173,25 @@ def extremes(shape: Shape, *, seed: int = 0) -> tuple[npt.NDArray[np.int8], tupl
     rows, columns = np.indices((height, width))
     checker = np.where((rows + columns) % 2, 127, -128)[..., None].repeat(channels, -1)
     ramp = np.linspace(-128, 127, width).astype(np.int64)[None, :, None]
-    named: list[tuple[str, npt.NDArray[np.int64]]] = [
-        ("all -128", np.full(shape, -128)),
-        ("all 127", np.full(shape, 127)),
-        ("all 0", np.zeros(shape, np.int64)),
-        ("checkerboard", checker),
-        ("ramp", np.broadcast_to(ramp, shape)),
+    named: list[tuple[str, npt.NDArray[np.int8]]] = [
+        ("all -128", np.full(shape, -128, np.int8)),
+        ("all 127", np.full(shape, 127, np.int8)),
+        ("all 0", np.zeros(shape, np.int8)),
+        ("checkerboard", checker.astype(np.int8)),
+        ("ramp", np.broadcast_to(ramp, shape).astype(np.int8)),
     ]
     corners = [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)]
     inside = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(IMPULSES - 4)]
     for row, column in corners + inside:
-        impulse = np.full(shape, -128)
+        impulse = np.full(shape, -128, np.int8)
         impulse[row, column] = 127
         named.append((f"impulse at {row},{column}", impulse))
-    named += [(f"uniform noise {i}", rng.integers(-128, 128, shape)) for i in range(RANDOM_IMAGES)]
-    return np.stack([image for _, image in named]).astype(np.int8), tuple(n for n, _ in named)
+    named += [
+        # Drawn as int64: int8 would be other numbers.
+        (f"uniform noise {i}", rng.integers(-128, 128, shape).astype(np.int8))
+        for i in range(RANDOM_IMAGES)
+    ]
+    return np.stack([image for _, image in named]), tuple(name for name, _ in named)
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
@@ -166,12 +210,17 @@ def _canvas(side: int) -> npt.NDArray[np.float32]:
     return values
 
 
-def _scene(canvas: npt.NDArray[np.float32], shape: tuple[int, int, int], number: int) -> Pixels:
+def _scene(
+    canvas: npt.NDArray[np.float32],
+    grid: npt.NDArray[np.float64],
+    shape: tuple[int, int, int],
+    number: int,
+) -> Pixels:
     rng = np.random.default_rng([1, number])
     height, width, channels = shape
     behind, before = (_piece(canvas, height, width, rng) for _ in range(2))
     angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
-    rows, columns = np.indices((height, width)) / max(height, width) - 0.5
+    rows, columns = grid
     edge = (np.cos(angle) * rows + np.sin(angle) * columns > offset)[..., None]
     values = np.where(edge, behind, before + np.float32(rng.normal(0, 0.7)))
     contrast, brightness = rng.uniform(25, 70), rng.uniform(70, 185)

@@ -212,7 +212,7 @@ def _participants(runners: Sequence[Runner], totals: Totals) -> tuple[Participan
             Participant(
                 name=FLOAT,
                 file="",
-                runtime="TensorFlow, as recorded",
+                runtime=accuracy.RECORDED,
                 images=totals.float_images,
                 exact=False,
             )

@@ -14,8 +14,6 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.formats.tflite import metadata
 from mobiledeploy.formats.tflite.metadata import Classifier
-from mobiledeploy.lint import inspection
-from mobiledeploy.lint.graph import Graph
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
 from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -328,6 +326,9 @@ def _bad_grid(file: ModelFile, runtime: Runtime) -> CorruptFileError | None:
     Returns:
         None if `inspect` finds no such tensor; the runtime's own error then stands.
     """
+    from mobiledeploy.lint import inspection  # its rules take a while to import
+    from mobiledeploy.lint.graph import Graph
+
     try:
         with np.errstate(all="ignore"):
             findings = inspection.check(Graph.of(file.parsed))

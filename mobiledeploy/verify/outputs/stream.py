@@ -25,7 +25,7 @@ from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.outputs.runners import Runner
 from mobiledeploy.verify.report import RuntimeFailure
 
-BATCH_BYTES: Final = 1 << 22
+BATCH_BYTES: Final = 1 << 21
 SMALLEST, LARGEST = 16, 1024
 DEPTH: Final = 2
 

@@ -188,7 +188,10 @@ def _all_cases(
     operator's module: see `compare.same_function`.
     """
     crossed = other.reads[::-1] if layer.operands_crossed else other.reads
-    known = [node_of(x, shape) for x, shape in zip((mine, other), shapes, strict=True)]
+    known = [
+        node_of(x, file, shape)
+        for x, file, shape in zip((mine, other), FORMATS, shapes, strict=True)
+    ]
     reasons = [
         *_grid_reasons(mine, other, crossed),
         *(
@@ -274,7 +277,7 @@ def _samples(
     Such a layer depends on all codes at once and cannot be enumerated, and its kernels need not
     round to the exact result's code. The layer is cut out of both files and run.
     """
-    known = node_of(mine, shapes), node_of(other, shapes)
+    known = node_of(mine, FORMATS[0], shapes), node_of(other, FORMATS[1], shapes)
     reasons = list(_sample_reasons(operator, mine, other))
     for layer, opened in zip((mine, other), known, strict=True):
         if opened is None:

@@ -80,3 +80,19 @@ def test_the_limits_do_not_apply_to_the_parent() -> None:
     before = dict(os.environ)
     call("a file")
     assert dict(os.environ) == before
+
+
+def test_a_call_takes_the_answer_of_the_process_that_was_started_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with child_process.started_early("parser_of_this_test", "parse", "refuse"):
+        monkeypatch.setattr(child_process, "_started", None)
+        with pytest.raises(RequestError, match="not like this"):
+            call("refuse")
+
+
+def test_a_process_that_was_started_early_ends_with_the_block() -> None:
+    with child_process.started_early("parser_of_this_test", "parse", "hang"):
+        (process,) = child_process._EARLY.values()
+    assert process.returncode is not None
+    assert not child_process._EARLY

@@ -22,6 +22,8 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.network.importers.imported import NoticeKind
 from mobiledeploy.targets import onnx, tflite
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,11 +1,10 @@
 """Every error is `error: ...` with a hint and an exit status, whoever noticed it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import graphs
 import onnx
+import program
 import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
@@ -13,11 +12,6 @@ from typer.testing import CliRunner
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.cli.main import app
 from mobiledeploy.targets import tflite
-
-
-def program(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mobiledeploy", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def refused(*arguments: str | Path) -> MobileDeployError:
@@ -39,13 +33,13 @@ def refused(*arguments: str | Path) -> MobileDeployError:
 def test_wrong_arguments_are_errors_like_all_others(
     tmp_path: Path, arguments: list[str], said: str, help_of: str
 ) -> None:
-    done = program(*arguments, cwd=tmp_path)
+    done = program.run(*arguments, cwd=tmp_path)
     assert done.stderr == f"error: {said}\n\nhint: `{help_of} --help` lists what there is\n"
     assert done.returncode == 2
 
 
 def test_no_arguments_print_the_help(tmp_path: Path) -> None:
-    done = program(cwd=tmp_path)
+    done = program.run(cwd=tmp_path)
     assert "Commands:" in done.stdout + done.stderr
     assert "error" not in done.stdout + done.stderr
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import onnx
+import program
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def test_a_reader_that_ends_early_is_not_an_error() -> None:
 
 def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
     name = "long" * 100
-    done = subprocess.run([*PROGRAM, "bundle", name], capture_output=True, text=True, check=False)
+    done = program.run("bundle", name)
     error = f"error: {name}: {os.strerror(36)}\n\nhint: "
     assert done.stderr.startswith(error)
     assert done.returncode == 9
@@ -79,10 +80,10 @@ def test_control_characters_in_a_file_name_do_not_reach_the_terminal(
 ) -> None:
     evil = tmp_path / "\nhint: no\x1b]0;mine\x07\udcff\u202e.tflite"
     evil.write_bytes(b"no model")
-    done = subprocess.run([*PROGRAM, "inspect", evil], capture_output=True, check=False)
+    done = program.run("inspect", evil)
     assert done.returncode == 6
-    assert done.stderr.decode().isascii()
-    assert "/\n  hint: no?]0;mine???.tflite: expected a file with" in done.stderr.decode()
+    assert done.stderr.isascii()
+    assert "/\n  hint: no?]0;mine???.tflite: expected a file with" in done.stderr
     _output.emit("a\tb\n\x9b31mc")
     assert capfd.readouterr().out == "a\tb\n?31mc\n"
 
@@ -95,7 +96,7 @@ def test_a_very_long_name_is_cut_in_an_error(tmp_path: Path) -> None:
     model.graph.initializer.add(name="z" * 100_000, dims=[-1])
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    done = subprocess.run([*PROGRAM, "inspect", path], capture_output=True, text=True, check=False)
+    done = program.run("inspect", path)
     assert done.returncode == 6
     assert len(done.stderr) < 5000
     assert "hint:" in done.stderr

@@ -112,7 +112,7 @@ NETWORKS = [
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def case(request: pytest.FixtureRequest) -> Case:
-    from mobiledeploy.training.calibrate import calibrate
+    from mobiledeploy.pipeline.calibrate import calibrate
 
     make, arch, alpha, size, stride = request.param
     network = make(

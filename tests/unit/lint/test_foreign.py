@@ -12,6 +12,7 @@ from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport
 
 pytestmark = [
+    pytest.mark.usefixtures("without_children"),
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

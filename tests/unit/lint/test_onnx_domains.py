@@ -8,6 +8,8 @@ from unit.lint.onnx_forms import convolution
 
 from mobiledeploy.lint.inspection import inspect_file
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 
 @pytest.mark.parametrize(
     ("ml", "kind", "minimum", "unknown"),

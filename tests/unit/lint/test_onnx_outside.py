@@ -10,6 +10,8 @@ from unit.lint.onnx_forms import convolution
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.lint.inspection import inspect_file
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 
 def stored_outside(folder: Path, location: str) -> Path:
     """A model whose kernel is in another file."""

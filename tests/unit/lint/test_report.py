@@ -22,6 +22,8 @@ from mobiledeploy.network.cost import cost
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 
 def written(folder: Path, graph: IntegerGraph, io: Io = "int8") -> Path:
     folder.mkdir(exist_ok=True)

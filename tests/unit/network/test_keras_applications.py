@@ -16,6 +16,7 @@ from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import Arch
 
 pytestmark = [
+    pytest.mark.usefixtures("without_children"),
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
 ]

@@ -287,12 +287,20 @@ def test_an_epsilon_that_is_not_a_number_is_refused(path: Path) -> None:
         keras_file.read_in_this_process(path)
 
 
-def test_an_archive_with_a_false_size_is_unpacked_up_to_the_limit_only(
+def test_an_archive_that_states_too_large_a_size_is_not_unpacked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(path, rows())
     monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
+        keras_file.read_in_this_process(path)
+
+
+def test_an_archive_of_zeros_is_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_archive(path, rows())
+    replace(path, model_weights_h5=bytes(1 << 20))
+    monkeypatch.setattr(keras_file, "SMALL", 1 << 19)
+    with pytest.raises(CorruptFileError, match="more than 100 times its bytes"):
         keras_file.read_in_this_process(path)
 
 

@@ -15,7 +15,7 @@ from mobiledeploy.network.fold import BatchNorm, Variables, fold
 from mobiledeploy.network.network import Float
 from mobiledeploy.ops.architecture import Architecture
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("without_children")]
 
 V2 = registry.architecture("v2", alpha=0.35, image_size=32, classes=3)
 

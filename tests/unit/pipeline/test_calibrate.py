@@ -1,11 +1,18 @@
 """Ranges are means over batches of the extremes that NumPy computes, on any number of threads."""
 
+import dataclasses
+
 import float_graph_reference
+import graphs
 import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Event
+from mobiledeploy.models import registry
 from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.pipeline import calibrate
 
 RANDOM = np.random.default_rng(0)
@@ -27,7 +34,7 @@ GRAPH = FloatGraph(name="net", input_shape=(6, 5, 3), nodes=(CONV, ACT, MEAN), o
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_ranges_are_means_of_the_extremes_of_batches(threads: int) -> None:
     images = RANDOM.standard_normal((150, 6, 5, 3)).astype(np.float32)
-    ranges = calibrate.calibrate(GRAPH, images, threads=threads)
+    ranges = calibrate.measure(GRAPH, images, threads=threads)
     values = float_graph_reference.run(GRAPH, images)
     assert set(ranges) == set(values)
     batches = [slice(0, 64), slice(64, 128), slice(128, 150)]
@@ -39,12 +46,12 @@ def test_ranges_are_means_of_the_extremes_of_batches(threads: int) -> None:
 
 def test_the_result_does_not_depend_on_the_threads() -> None:
     images = RANDOM.standard_normal((70, 6, 5, 3)).astype(np.float32)
-    assert calibrate.calibrate(GRAPH, images, threads=2) == calibrate.calibrate(GRAPH, images)
+    assert calibrate.measure(GRAPH, images, threads=2) == calibrate.measure(GRAPH, images)
 
 
 def test_a_tensor_of_zeros_gets_a_range() -> None:
     images = np.full((2, 6, 5, 3), -1e3, np.float32)
-    assert calibrate.calibrate(GRAPH, images)[INPUT] == (-1e3, calibrate.SMALLEST)
+    assert calibrate.measure(GRAPH, images)[INPUT] == (-1e3, calibrate.SMALLEST)
 
 
 def test_an_image_that_gives_nan_is_named() -> None:
@@ -53,4 +60,56 @@ def test_an_image_that_gives_nan_is_named() -> None:
     with pytest.raises(
         ConversionError, match="`input` is NaN or infinite for calibration image 66"
     ):
-        calibrate.calibrate(GRAPH, images, threads=2)
+        calibrate.measure(GRAPH, images, threads=2)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    architecture = registry.architecture("v2", alpha=0.35, image_size=32, classes=5, stem_stride=1)
+    return graphs.random_network(architecture)[0]
+
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (70, 32, 32, 3), dtype=np.uint8)
+
+
+def test_every_tensor_but_the_softmax_has_a_range(network: Network) -> None:
+    ranges = calibrate.calibrate(network, PIXELS[:3] // 2)
+    assert list(ranges) == [INPUT, *(layer.name for layer in network.architecture.layers[:-1])]
+    assert ranges[INPUT] == (-1, 127 / 128)
+    assert all(low <= 0 < high for low, high in ranges.values())
+
+
+@pytest.mark.tensorflow
+def test_ranges_are_those_that_tensorflow_computes(network: Network) -> None:
+    from mobiledeploy.training import tensorflow_graph
+
+    architecture = network.architecture
+    values: dict[str, list[tuple[float, float]]] = {}
+
+    def observe(name: str, tensor: tensorflow_graph.TfTensor) -> tensorflow_graph.TfTensor:
+        values.setdefault(name, []).append((float(tensor.numpy().min()), tensor.numpy().max()))
+        return tensor
+
+    for batch in (PIXELS[:64], PIXELS[64:]):
+        inputs = tensorflow_graph.to_input(batch, architecture.scaling)
+        apply = tensorflow_graph.constant_layers(network)
+        tensorflow_graph.forward(architecture, inputs, apply, observe=observe)
+    ranges = calibrate.calibrate(network, PIXELS, threads=2)
+    for name in values.keys() - {INPUT}:
+        low, high = np.mean(values[name], axis=0)
+        size = max(-low, high)
+        assert ranges[name] == pytest.approx((min(low, 0), high), rel=0, abs=5e-6 * size), name
+
+
+def test_a_tensor_that_is_always_zero_still_has_a_range(network: Network) -> None:
+    name = network.architecture.layers[0].name
+    kernel, bias = network.weights[name].kernel, network.weights[name].bias
+    dead = Weights(kernel=kernel * 0, bias=bias * 0)
+    silenced = dataclasses.replace(network, weights={**network.weights, name: dead})
+    assert calibrate.calibrate(silenced, PIXELS[:2])[name] == (0, calibrate.SMALLEST)
+
+
+def test_progress_counts_images(network: Network) -> None:
+    events: list[Event] = []
+    calibrate.calibrate(network, PIXELS, progress=events.append)
+    assert [(event.done, event.total) for event in events] == [(64, 70), (70, 70)]

@@ -8,6 +8,7 @@ import grey_levels
 import numpy as np
 import numpy.typing as npt
 import pytest
+import small_floats
 
 import mobiledeploy
 from mobiledeploy.base.errors import ConversionError, RequestError
@@ -16,6 +17,7 @@ from mobiledeploy.pipeline import in_memory
 from mobiledeploy.runtimes import litert_xnnpack
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.config import ImportConfig
 
 CLASSES = 4
 TORCHVISION = SCALINGS["torchvision"]
@@ -135,6 +137,36 @@ def test_images_that_do_not_fit_are_refused(
     with pytest.raises(RequestError, match=message) as caught:
         in_memory.quantize(model, images, **{"input_range": "-1..1", **more})
     assert caught.value.hint
+
+
+def test_hints_name_arguments(tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "m.onnx", SCALINGS["-1..1"], CLASSES)
+    with pytest.raises(RequestError) as caught:
+        in_memory.quantize(model, pixels(4))
+    assert caught.value.hint == (
+        'say what it was trained with: `input_range="-1..1"`, `0..1` or `0..255`; for torchvision '
+        "and timm `mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)`"
+    )
+    words = "give photos with `--data`, `--qat`, `--random`, `--std 255` or `mobiledeploy convert`"
+    assert in_memory._by_arguments(words) == (
+        'give photos with `images`, `qat`, `images="random"`, `std=255` or `mobiledeploy convert`'
+    )
+
+
+def test_values_and_what_their_outputs_are_may_be_given(tmp_path: Path) -> None:
+    model = small_floats.file(tmp_path / "a.tflite", (40,), 3)
+    values = np.random.default_rng(0).normal(size=(20, 40))
+    made = in_memory.quantize(model, values, task="regression", out=tmp_path / "build")
+    assert made.report.holds
+    config = manifest.read(tmp_path / "build").config
+    assert isinstance(config, ImportConfig)
+    assert config.task == "regression"
+    assert "random values" not in made.report.note
+
+
+def test_choices_of_a_training_that_is_not_asked_for_are_refused() -> None:
+    with pytest.raises(RequestError, match="qat_steps would change nothing without `qat=True`"):
+        in_memory.quantize("model.onnx", "random", qat_steps=5)
 
 
 def test_what_is_no_keras_model_or_cannot_be_saved_is_refused() -> None:

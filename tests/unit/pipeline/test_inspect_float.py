@@ -16,6 +16,8 @@ from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import RANGES
 from mobiledeploy.targets import float_tflite, tflite
 
+pytestmark = pytest.mark.usefixtures("without_children")
+
 EXPORTS = Path(__file__).parents[1] / "network/importers/exports"
 RESCALING = layer("Rescaling", scale=1 / 127.5, offset=-1.0)
 CODE = layer("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wEAAAA="}})

@@ -160,7 +160,7 @@ def test_every_network_of_pytorch_computes_the_same_in_training_as_in_litert(
         pixels=pixels, labels=np.zeros(4, np.int64), indices=np.arange(4), names=("",) * 4,
         unreadable=(),
     )  # fmt: skip
-    ranges = calibrate.calibrate(prepared.graph, inputs)
+    ranges = calibrate.measure(prepared.graph, inputs)
     config = FineTuneConfig(loss="distill", steps=1, batch_size=4, learning_rate=1e-3, seed=0)
     trained = fine_tune.fine_tune(network, ranges, images, config, augment="none")
     still = {

@@ -1,5 +1,6 @@
 """Networks of values become build folders whose contract says so."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mobiledeploy.pipeline import value_inputs
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.contract import Contract
+from mobiledeploy.spec.results import Accuracy
+from mobiledeploy.targets import float_tflite
 from mobiledeploy.verify import build
 from mobiledeploy.verify.outputs import golden
 
@@ -67,6 +70,8 @@ def test_without_values_random_ones_are_taken_and_said(tmp_path: Path) -> None:
         ({"x": ROWS * np.float32(np.nan)}, "NaN or infinite"),
         ({"x": ROWS, "y": np.zeros(59, int)}, "number of a class for each of 60 rows"),
         ({"x": ROWS, "y": np.full(60, 3)}, r"classes of 0\.\.2"),
+        ({"x": ROWS, "y": np.ones((60, 3))}, "one 1 in each row"),
+        ({"x": ROWS, "y": np.full((60, 3), 0.5)}, "0 or 1 for each of 3 classes"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(
@@ -76,6 +81,39 @@ def test_values_that_do_not_fit_are_refused(
     np.savez(path, **arrays)
     with pytest.raises(RequestError, match=message):
         value_inputs.read(path, (5, 8), 3)
+
+
+def test_values_without_classes_are_compared_and_count_no_accuracy(tmp_path: Path) -> None:
+    model = small_floats.file(tmp_path / "a.tflite", (5, 8), 3, last="softmax")
+    np.savez(tmp_path / "rows.npz", x=ROWS)
+    report = quantize(model, tmp_path / "build", data=tmp_path / "rows.npz")
+    assert report.holds
+    assert report.scores == ()
+    assert report.verdict.startswith("holds: logits equal on ")
+
+
+def test_a_1_in_each_row_is_a_class(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=ROWS, y=np.eye(3)[np.arange(60) % 3])
+    labels = value_inputs.read(tmp_path / "rows.npz", (5, 8), 3).labels
+    assert labels is not None
+    assert labels.tolist() == (np.arange(1, 60, 2) % 3).tolist()
+
+
+def test_several_labels_are_counted_one_by_one(tmp_path: Path) -> None:
+    model = small_floats.file(tmp_path / "a.tflite", (5, 8), 3, last="logistic")
+    graph = dataclasses.replace(small_floats.graph((5, 8), 3), output="logits")
+    logits = litert.load(float_tflite.write(graph)).run(ROWS)[0]
+    true = (logits > 0).astype(np.uint8)
+    true[1, 0] ^= 1  # every second row is held back: one of 30 rows is wrong in one label
+    np.savez(tmp_path / "rows.npz", x=ROWS, y=true)
+    report = quantize(model, tmp_path / "build", data=tmp_path / "rows.npz")
+    assert report.scores == ()
+    lines = {line.name: line for line in report.label_scores}
+    assert list(lines) == ["float", "model.tflite", "model.onnx"]
+    assert lines["float"].decisions == Accuracy(correct=89, total=90)
+    assert lines["float"].exact == Accuracy(correct=29, total=30)
+    assert lines["float"].present.total == int(true[1::2].sum())
+    assert lines["model.tflite"].decisions.correct >= 80
 
 
 def test_a_damaged_file_and_a_pickle_are_refused(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.pipeline import stages
+from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.spec.config import FineTuneConfig
 from mobiledeploy.training import fine_tune, predict, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.tensorflow_graph import to_input
 

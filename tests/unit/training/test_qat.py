@@ -9,10 +9,10 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
 from mobiledeploy.training import qat, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.training.tensorflow_graph import to_input
 

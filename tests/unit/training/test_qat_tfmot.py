@@ -9,12 +9,12 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import QAT_ENGINES, QatEngine, QuantiseConfig
 from mobiledeploy.targets import tflite
 from mobiledeploy.training import qat, qat_folded, qat_tfmot, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow

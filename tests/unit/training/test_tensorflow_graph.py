@@ -11,10 +11,10 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.ops.weights import Weights
+from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.spec.config import SCALINGS, InputRange
 from mobiledeploy.training import predict, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED, augmentation, from_signed
-from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow

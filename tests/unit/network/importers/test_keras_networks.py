@@ -15,6 +15,7 @@ import tf_keras
 from mobiledeploy.network.importers import keras as importer
 
 pytestmark = [
+    pytest.mark.usefixtures("without_children"),
     pytest.mark.tensorflow,
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
 ]

@@ -2,11 +2,15 @@ import io
 import zipfile
 from pathlib import Path
 
+import handmade_keras
+import numpy as np
 import pytest
+import small_floats
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.network.importers import sources
+from mobiledeploy.targets import float_tflite
 
 EXPORTS = Path(__file__).parent / "exports"
 
@@ -52,6 +56,7 @@ def zipped(*names: str) -> bytes:
         ("a.npz", zipped("a.npy"), "an archive of NumPy arrays", ".tflite"),
         ("a.zip", zipped("m/saved_model.pb"), "a TensorFlow SavedModel", "TFLiteConverter"),
         ("a.task", zipped("model.tflite"), "a zip archive that holds model.tflite", "unpack"),
+        ("a.keras", zipped("config.json"), "a Keras archive without its `model.w", "model.save"),
         ("a.pb", b"\n\x1b\n\x05input", "a TensorFlow graph", "tf2onnx"),
         ("a.index", b"abc\x57\xfb\x80\x8b\x24\x75\x47\xdb", "a TensorFlow checkpoint", "whole"),
         ("a.safetensors", b"\x0a" + bytes(7) + b'{"a": 1, "b": 2}', "a safetensors", "onnx"),
@@ -88,3 +93,24 @@ def test_a_file_that_was_cut_off_is_damaged(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(CorruptFileError, match="damaged"):
         sources.read(tmp_path / name)
+
+
+def test_logarithms_of_scores_become_the_scores(tmp_path: Path) -> None:
+    path = small_floats.file(tmp_path / "a.tflite", (8,), 3, last="log_softmax")
+    imported = sources.read(path)
+    assert imported.graph.nodes[-1].op == "softmax"
+    assert [notice.kind for notice in imported.notices] == ["log_scores"]
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.tflite"])
+def test_weights_that_are_no_numbers_are_named_with_their_layer(name: str, tmp_path: Path) -> None:
+    if name == "a.tflite":
+        graph = small_floats.graph((8,), 3)
+        graph.nodes[-1].arrays["kernel"][0, 0] = known = np.float32(1234.5)
+        data = float_tflite.write(graph).replace(known.tobytes(), np.float32(np.nan).tobytes())
+        (tmp_path / name).write_bytes(data)
+    else:
+        handmade_keras.write(tmp_path / name, bad=np.inf)
+    (node,) = sources.read(tmp_path / name).unsupported
+    assert node.name in {"logits", "dense"}
+    assert "`kernel` holds NaN or infinite values" in node.attributes["reason"]

@@ -1,0 +1,123 @@
+"""Write a table for each channel as a depthwise convolution of one pixel.
+
+A batch normalisation, or a product or sum with a constant for each channel, is a line of the code
+that is rounded. A weight, a multiplier and a bias of int32 give such a line, and XNNPACK computes
+them fifty times as fast as it finds codes in a table. They are searched for each channel, so that
+all 256 codes are those of the table; not every table has them.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.products import requantise
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, QTensor
+from mobiledeploy.ops.weights import WIDEST_MULTIPLIER, QWeights
+
+Reals = npt.NDArray[np.float64]
+
+_HALVINGS: Final = 60
+"""Steps by which the slope with the most room is searched."""
+_STEEPEST: Final = 256.0
+"""Largest slope, in steps of the output for a step of the input."""
+_FLATTEST: Final = 2.0**-10
+"""Smallest slope that is tried: of a channel that is constant."""
+_FAR: Final = 1.0
+"""Steps from a bound within which a line is looked for that has no other bound."""
+_ROOM: Final = 0.05
+"""Of the room between a line and the halves next to it, what a bias keeps on either side."""
+
+
+def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv | None:
+    """Return a convolution that gives the codes of a table; None if none was found.
+
+    Args:
+        table: int8, shape (channels, 256): the output's code of each code, -128 first.
+        source: What it reads, an image of as many channels.
+        output: What it writes, of the same shape.
+    """
+    channels = len(table)
+    codes = np.arange(QMIN, QMAX + 1) - source.zero_point
+    steps = table.astype(np.float64) - output.zero_point
+    low = np.where(table > QMIN, steps - 0.5, -np.inf)
+    high = np.where(table < QMAX, steps + 0.5, np.inf)
+    slopes = _slopes(low, high, codes)
+    least = (low - slopes[:, None] * codes).max(axis=1)
+    most = (high - slopes[:, None] * codes).min(axis=1)
+    # A channel of which every code is the lowest or the highest has no bound on one side.
+    least, most = np.maximum(least, most - _FAR), np.minimum(most, least + _FAR)
+    if not (least < most).all() or not np.isfinite(least + most).all():
+        return None
+    chosen = _weights(slopes, least, most)
+    if chosen is None:
+        return None
+    kernel, multipliers, bias = chosen
+    scale = (multipliers * float(output.scale) / float(source.scale)).astype(np.float32)
+    weights = QWeights(
+        kernel=kernel.reshape(1, 1, 1, channels),
+        kernel_scale=scale,
+        bias=bias,
+        bias_scale=source.scale * scale,
+    )
+    sums = codes[:, None] * kernel.astype(np.int64) + bias
+    given = requantise(sums.astype(np.float32), weights, source, output, (QMIN, QMAX))
+    if not np.array_equal(given.T, table) or not (multipliers < WIDEST_MULTIPLIER).all():
+        return None
+    return Conv(
+        input=source.name,
+        output=output,
+        weights=weights,
+        depthwise=channels > 1,
+        strides=(1, 1),
+        padding="valid",
+        activation="none",
+    )
+
+
+def _slopes(low: Reals, high: Reals, codes: npt.NDArray[np.int64]) -> Reals:
+    """Return the slope of each channel that leaves most room between all bounds.
+
+    The room is a concave function of the slope.
+    """
+    left, right = np.full(len(low), -_STEEPEST), np.full(len(low), _STEEPEST)
+
+    def room(slopes: Reals) -> Reals:
+        line = slopes[:, None] * codes
+        widest: Reals = (high - line).min(axis=1) - (low - line).max(axis=1)
+        return widest
+
+    for _ in range(_HALVINGS * 2):
+        third = (right - left) / 3
+        a, b = left + third, right - third
+        better = room(a) < room(b)
+        left, right = np.where(better, a, left), np.where(better, right, b)
+    slopes = (left + right) / 2
+    open_sides = np.isinf(low).all(axis=1) | np.isinf(high).all(axis=1)
+    return np.where(open_sides | (np.abs(slopes) < _FLATTEST), _FLATTEST, slopes)
+
+
+def _weights(
+    slopes: Reals, least: Reals, most: Reals
+) -> tuple[Int8, Reals, npt.NDArray[np.int32]] | None:
+    """Return weight, multiplier and bias of each channel; None where one has none.
+
+    Args:
+        slopes: Of the lines.
+        least: Lowest value of each line at the code of real 0.
+        most: Its highest.
+    """
+    sizes = np.arange(QMAX, 0, -1)
+    multipliers = np.maximum(np.abs(slopes), np.finfo(np.float32).eps)[:, None] / sizes
+    middle = np.rint((least + most)[:, None] / 2 / multipliers)
+    away = np.abs(middle * multipliers - (least + most)[:, None] / 2)
+    room = (most - least)[:, None] / 2
+    best = (away / room).argmin(axis=1)
+    rows = np.arange(len(slopes))
+    bias = middle[rows, best]
+    if ((away / room)[rows, best] > 1 - _ROOM).any() or (np.abs(bias) >= 2**30).any():
+        return None
+    signs = np.where(slopes < 0, -1, 1)
+    kernel: Int8 = (signs * sizes[best]).astype(np.int8)
+    return kernel, multipliers[rows, best], bias.astype(np.int32)

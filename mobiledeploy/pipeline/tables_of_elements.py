@@ -1,0 +1,360 @@
+"""Give an `.onnx` tables for nodes that compute each element alone and that no reader knows.
+
+Batch normalisation, a division by a constant for each channel, a PRelu, a softplus, the tail of a
+GELU in several nodes: between two tensors of 8-bit codes they are a function of one code and its
+channel. ONNX Runtime gives all of its results, and a Gather of these stands for the nodes.
+
+Only the nodes between the two tensors run, with all codes: nothing else of the file.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.runtimes import ort
+
+_CODES: Final = 2 * OFFSET
+_QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
+_OF_CODES: Final = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearSigmoid": (0,)} | {
+    "QLinearLeakyRelu": (0,)
+}
+"""Nodes from codes to codes, and the places of their operands; the type of an operand's codes is
+that of the zero point two places later."""
+_REALS: Final = frozenset(
+    {
+        "Abs", "Add", "BatchNormalization", "Celu", "Ceil", "Clip", "Div", "Elu", "Erf", "Exp",
+        "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min",
+        "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",
+        "Sign", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu",
+    }
+)  # fmt: skip
+"""Nodes on real values that compute each element alone."""
+_CONSTANT: Final = frozenset({"Constant", _DEQUANTISE, _QUANTISE, "Identity", "Cast"})
+"""Nodes that keep the shape of a constant."""
+_KEEP_RANK: Final = frozenset(
+    {
+        "AveragePool", "Cast", "Concat", "Conv", "Dropout", "GlobalAveragePool", "GlobalMaxPool",
+        "MaxPool", "Pad", "QLinearAveragePool", "QLinearConv", "QLinearGlobalAveragePool",
+        "QLinearSoftmax", "Resize", "Slice", "Softmax", "Split", "Transpose",
+    }
+)  # fmt: skip
+_VECTORS: Final = frozenset({"Flatten", "Gemm", "MatMul", "QGemm", "QLinearMatMul"})
+_IMAGE, _VECTOR = 4, 2
+_TYPES: Final = {2: np.dtype(np.uint8), 3: np.dtype(np.int8)}
+"""Types of codes by their numbers in the format."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Function:
+    """A tensor as a function of each code of another one.
+
+    Attributes:
+        first: The tensor of codes that all of it is computed from.
+        nodes: Numbers of the nodes from there.
+        starts: The tensors of codes that the last nodes read.
+        last: Numbers of the nodes from those.
+    """
+
+    first: str
+    nodes: frozenset[int]
+    starts: frozenset[str]
+    last: frozenset[int]
+
+
+def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Mapping[str, str]]:
+    """Return a copy of an `.onnx` with tables, and the operators that they stand for.
+
+    Args:
+        file: Any model file; a `.tflite` is returned as it is.
+        unread: Outputs of nodes that no reader knows; others stay.
+
+    Returns:
+        The copy, the file itself if it has no such nodes; and by the name of what a table writes
+        the operator that no reader knows.
+    """
+    if file.format != "onnx" or not unread:
+        return file, {}
+    import onnx
+
+    graph = _Graph(onnx.load_model_from_string(file.data))
+    tables = graph.replace(unread)
+    if not tables:
+        return file, {}
+    return model_file.of_bytes(file.name, graph.model.SerializeToString()), tables
+
+
+class _Graph:
+    """The graph of a file, while nodes are replaced."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._nodes = list(model.graph.node)
+        self._given = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._writers = {
+            name: number for number, node in enumerate(self._nodes) for name in node.output if name
+        }
+        self._constants: dict[str, tuple[int, ...] | None] = {
+            name: tuple(tensor.dims) for name, tensor in self._given.items()
+        }
+        self._types = {name: tensor.data_type for name, tensor in self._given.items()}
+        self._ranks = {
+            info.name: len(info.type.tensor_type.shape.dim)
+            for info in model.graph.input
+            if info.type.tensor_type.HasField("shape")
+        }
+        self._functions: dict[str, _Function] = {}
+        for number, node in enumerate(self._nodes):
+            self._follow(number, node)
+
+    def replace(self, unread: Collection[str]) -> dict[str, str]:
+        """Replace nodes by tables; return an operator by what its table writes."""
+        tables, added, kept = dict[str, str](), dict[int, list[Any]](), set[int]()
+        waiting, seen = [output.name for output in self.model.graph.output], set[str]()
+        while waiting:
+            name = waiting.pop()
+            number = self._writers.get(name)
+            if name in seen or number is None:
+                continue
+            seen.add(name)
+            made = self._table(name, unread)
+            if made is not None:
+                root, of_node, nodes = made
+                added[number], tables[name] = nodes, self._nodes[of_node].op_type
+                waiting.append(root)
+                continue
+            kept.add(number)
+            waiting.extend(self._nodes[number].input)
+        if tables:
+            del self.model.graph.node[:]
+            for number, node in enumerate(self._nodes):
+                self.model.graph.node.extend([node] if number in kept else added.get(number, []))
+        return tables
+
+    def _follow(self, number: int, node: Any) -> None:
+        """Note what a node's first output is."""
+        if not node.output:
+            return
+        name, kind = node.output[0], node.op_type
+        if kind in _CONSTANT and all(each in self._constants for each in node.input):
+            self._note_constant(name, node)
+            return
+        self._note_rank(name, node)
+        operands = [each for each in node.input if each and each not in self._constants]
+        if kind == _DEQUANTISE and len(operands) == 1:
+            source = operands[0]
+            before = self._functions.get(source)
+            self._functions[name] = _Function(
+                first=source if before is None else before.first,
+                nodes=(frozenset() if before is None else before.nodes) | {number},
+                starts=frozenset({source}),
+                last=frozenset({number}),
+            )
+        elif kind in _OF_CODES:
+            known = [self._functions.get(each) for each in operands]
+            firsts = {
+                each if function is None else function.first
+                for each, function in zip(operands, known, strict=True)
+            }
+            if len(firsts) == 1:
+                nodes = (frozenset[int]() if each is None else each.nodes for each in known)
+                self._functions[name] = _Function(
+                    first=firsts.pop(),
+                    nodes=frozenset({number}).union(*nodes),
+                    starts=frozenset(operands),
+                    last=frozenset({number}),
+                )
+        elif kind in _REALS or kind == _QUANTISE:
+            functions = [self._functions.get(each) for each in operands]
+            known = [each for each in functions if each is not None]
+            if known and len(known) == len(functions) and len({each.first for each in known}) == 1:
+                self._functions[name] = _Function(
+                    first=known[0].first,
+                    nodes=frozenset({number}).union(*(each.nodes for each in known)),
+                    starts=frozenset().union(*(each.starts for each in known)),
+                    last=frozenset({number}).union(*(each.last for each in known)),
+                )
+
+    def _note_constant(self, name: str, node: Any) -> None:
+        value = next((each.t for each in node.attribute if each.name == "value"), None)
+        if value is not None:
+            self._constants[name] = tuple(value.dims)
+            self._types[name] = value.data_type
+        else:
+            self._constants[name] = self._constants[node.input[0]] if node.input else ()
+
+    def _note_rank(self, name: str, node: Any) -> None:
+        kind, rank = node.op_type, self._ranks.get(node.input[0] if node.input else "")
+        if kind in _VECTORS:
+            self._ranks[name] = _VECTOR
+        elif kind == "Reshape" and node.input[1:]:
+            shape = self._constants.get(node.input[1])
+            if shape:
+                self._ranks[name] = shape[0]
+        elif kind in _REALS or kind in _OF_CODES:
+            ranks = [self._ranks[each] for each in node.input if each in self._ranks]
+            if ranks:
+                self._ranks[name] = max(ranks)
+        elif kind == "QLinearConcat":
+            if node.input[2] in self._ranks:
+                self._ranks[name] = self._ranks[node.input[2]]
+        elif rank is not None and (kind in _KEEP_RANK or kind in {_QUANTISE, _DEQUANTISE}):
+            self._ranks[name] = rank
+
+    def _table(self, name: str, unread: Collection[str]) -> tuple[str, int, list[Any]] | None:
+        """Return what a table reads, whose it is, and its nodes; None if there is to be none."""
+        function = self._functions.get(name)
+        number = self._writers[name]
+        codes = self._nodes[number].op_type in {_QUANTISE, *_OF_CODES}
+        if function is None or not codes:
+            return None
+
+        def strange(nodes: Collection[int]) -> int | None:
+            of_unread = (
+                each for each in sorted(nodes) if not unread.isdisjoint(self._nodes[each].output)
+            )
+            places = list(of_unread)
+            plain = (each for each in places if self._nodes[each].op_type != _QUANTISE)
+            return next(plain, places[0] if places else None)
+
+        unread = frozenset(unread)
+        of_node = strange(function.last)
+        root, nodes = function.first, function.nodes
+        if len(function.starts) == 1:
+            (root,), nodes = function.starts, function.last
+        elif of_node is None:
+            of_node = strange(function.nodes)
+        if of_node is None:
+            return None
+        if self._nodes[of_node].op_type == _QUANTISE:
+            before = self._writers.get(self._nodes[of_node].input[0])
+            of_node = of_node if before is None else before
+        results = self._results(root, name, nodes)
+        return None if results is None else (root, of_node, self._written(root, name, results))
+
+    def _results(
+        self, root: str, name: str, nodes: Collection[int]
+    ) -> tuple[npt.NDArray[Any], int] | None:
+        """Return all codes that a tensor has, by channel if there are several; and their axis."""
+        rank, channels, axis = self._ranks.get(root), 1, 0
+        for number in nodes:
+            node = self._nodes[number]
+            for each in node.input:
+                shape = self._constants.get(each, ())
+                if shape is None or not each:
+                    return None if shape is None else None
+                if math.prod(shape) == 1:
+                    continue
+                if rank is None:
+                    return None
+                place = 1 if node.op_type == "BatchNormalization" else None
+                if place is None:
+                    wide = [at for at, size in enumerate(shape) if size != 1]
+                    place = rank - len(shape) + wide[0] if len(wide) == 1 else -1
+                if (axis and axis != place) or place < 1 or channels not in {1, max(shape)}:
+                    return None
+                axis, channels = place, max(shape)
+        axes = {_IMAGE: (1, _IMAGE - 1), _VECTOR: (1,)}
+        if axis and axis not in axes.get(rank or 0, ()):
+            return None
+        source = self._type(root)
+        if source is None:
+            return None
+        codes = np.arange(_CODES).astype(np.uint8)
+        if source == np.int8:
+            codes = (codes.astype(np.int16) - OFFSET).astype(np.int8)
+        if rank == _IMAGE and axis != _IMAGE - 1:
+            shape, order = (1, channels, _CODES, 1), (0, 1, 2, 3)
+            codes = codes.reshape(1, 1, _CODES, 1)
+        elif rank == _IMAGE:
+            shape, order = (1, 1, _CODES, channels), (3, 0, 1, 2)
+            codes = codes.reshape(1, 1, _CODES, 1)
+        else:
+            shape, order = (_CODES, channels), (1, 0)
+            codes = codes.reshape(_CODES, 1)
+        given = np.ascontiguousarray(np.broadcast_to(codes, shape))
+        try:
+            (results,) = ort.load(self._part(root, name, nodes, shape)).run(given)
+        except CorruptFileError:
+            return None
+        if results.shape != shape or results.dtype not in (np.uint8, np.int8):
+            return None
+        return results.transpose(order).reshape(channels, _CODES), axis
+
+    def _type(self, codes: str) -> np.dtype[Any] | None:
+        """Return the type of codes, from the zero point of a node that reads them."""
+        for node in self._nodes:
+            places = _OF_CODES.get(node.op_type, (0,) if node.op_type == _DEQUANTISE else ())
+            for place in places:
+                if node.input[place] != codes:
+                    continue
+                zero = node.input[place + 2] if node.input[place + 2 :] else ""
+                return _TYPES.get(self._types.get(zero, 2)) if zero else np.dtype(np.uint8)
+        return None
+
+    def _part(self, root: str, name: str, nodes: Collection[int], shape: Sequence[int]) -> bytes:
+        """Return a file of the nodes between two tensors of codes, and their constants."""
+        from onnx import helper
+
+        inner, waiting = set(nodes), [each for n in nodes for each in self._nodes[n].input]
+        while waiting:
+            number = self._writers.get(waiting.pop())
+            if number is not None and number not in inner:
+                constant = self._nodes[number].output[0] in self._constants
+                if constant:
+                    inner.add(number)
+                    waiting.extend(self._nodes[number].input)
+        read = {each for number in inner for each in self._nodes[number].input}
+        types = {kind: number for number, kind in _TYPES.items()}
+        source = types[self._type(root) or np.dtype(np.uint8)]
+        graph = helper.make_graph(
+            [self._nodes[number] for number in sorted(inner)],
+            "all codes",
+            [helper.make_tensor_value_info(root, source, ["batch", *shape[1:]])],
+            [helper.make_empty_tensor_value_info(name)],
+            [tensor for each, tensor in self._given.items() if each in read],
+        )
+        model = helper.make_model(graph, opset_imports=self.model.opset_import)
+        model.ir_version = self.model.ir_version
+        data: bytes = model.SerializeToString()
+        return data
+
+    def _written(self, root: str, name: str, results: tuple[npt.NDArray[Any], int]) -> list[Any]:
+        """Return the nodes of a table."""
+        from onnx import TensorProto, helper, numpy_helper
+
+        codes, axis = results
+        if (codes == codes[0]).all():
+            codes = codes[:1]
+        channels = len(codes)
+        source = self._type(root)
+        # Indices below 0 count from the end.
+        entries = np.roll(codes.ravel(), -OFFSET if source == np.int8 else 0)
+        constants = {"table": entries, "starts": _CODES * np.arange(channels, dtype=np.int32)}
+        for what, values in constants.items():
+            tensor = numpy_helper.from_array(np.ascontiguousarray(values), f"{name}/{what}")
+            self.model.graph.initializer.append(tensor)
+        moved = channels > 1 and axis == 1 and self._ranks.get(root) == _IMAGE
+        nodes, before, after = list[Any](), root, f"{name}/looked up" if moved else name
+        if moved:
+            nodes.append(
+                helper.make_node("Transpose", [before], [f"{name}/last"], perm=[0, 2, 3, 1])
+            )
+            before = f"{name}/last"
+        nodes.append(helper.make_node("Cast", [before], [f"{name}/places"], to=TensorProto.INT32))
+        before = f"{name}/places"
+        if channels > 1:
+            inputs = [before, f"{name}/starts"]
+            nodes.append(helper.make_node("Add", inputs, [f"{name}/of channel"]))
+            before = f"{name}/of channel"
+        nodes.append(helper.make_node("Gather", [f"{name}/table", before], [after], axis=0))
+        if moved:
+            nodes.append(helper.make_node("Transpose", [after], [name], perm=[0, 3, 1, 2]))
+        return nodes
