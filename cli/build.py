@@ -23,7 +23,7 @@ from mobiledeploy.spec.config import (
 )
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.results import BuildReport, LabelScore
+    from mobiledeploy.spec.results import BuildReport, LabelScore, Rung
 
 _CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
@@ -214,6 +214,8 @@ def summary(report: "BuildReport", out: Path) -> str:
     parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
     if report.label_scores:
         parts.append(_label_table(report.label_scores))
+    if report.rungs:
+        parts.append(_rung_table(report.rungs))
     never = results.never_right(report.recalls)
     if never:
         parts.append(_wrapped(f"warning: model.tflite is {never}"))
@@ -257,6 +259,19 @@ def _label_table(lines: "Sequence[LabelScore]") -> str:
         for line in lines
     ]  # fmt: skip
     return _output.table(rows, right=range(1, 5))
+
+
+def _rung_table(rungs: "Sequence[Rung]") -> str:
+    """Return what each technique of quantisation gave, and which were kept."""
+    rows = [("technique", "as float", "SQNR dB", "seconds", "")]
+    rows += [
+        (
+            rung.name, f"{rung.same}/{rung.images}", f"{rung.sqnr:.1f}", f"{rung.seconds:.1f}",
+            "kept" if rung.kept else "left out",
+        )
+        for rung in rungs
+    ]  # fmt: skip
+    return _output.table(rows, right=range(1, 4))
 
 
 def _wrapped(words: str) -> str:

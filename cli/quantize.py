@@ -8,7 +8,7 @@ import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, IOS, QAT_LOSSES, RANDOM, TASKS
+from mobiledeploy.spec.config import CROPS, DIGITS, EFFORTS, IOS, QAT_LOSSES, RANDOM, TASKS
 
 if TYPE_CHECKING:
     from mobiledeploy.spec.config import FineTuneConfig
@@ -58,6 +58,13 @@ def quantize(
             help="What the outputs are, if the last layer does not show it",
         ),
     ] = None,
+    effort: Annotated[
+        str,
+        typer.Option(
+            metavar=f"[{'|'.join(EFFORTS)}]",
+            help="How much is tried to answer as the float network does; quick: plain ranges",
+        ),
+    ] = "default",
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
@@ -125,6 +132,7 @@ def quantize(
                 task=cast("Any", task),
                 image_size=_image_size(image_size),
                 output=output,
+                effort=cast("Any", effort),
                 threads=threads or os.cpu_count() or 1,
                 fine_tuning=_fine_tuning(
                     asked=qat,

@@ -9,7 +9,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.pipeline.calibrate import calibrate
+from mobiledeploy.pipeline.calibrate import measure
 from mobiledeploy.spec.config import Scaling
 
 SCALING: Scaling = (127.5, 127.5)
@@ -66,5 +66,5 @@ def images(count: int = 24, seed: int = 1) -> FloatArray:
 def quantised(graph: FloatGraph, inputs: FloatArray) -> tuple[Network, Ranges, IntegerGraph]:
     """Return a graph as a network, its ranges and its integers."""
     network = to_network(graph, SCALING)
-    ranges = {**calibrate(graph, inputs), NETWORK_INPUT: (-1.0, 1.0)}
+    ranges = {**measure(graph, inputs), NETWORK_INPUT: (-1.0, 1.0)}
     return network, ranges, quantise(network, ranges)

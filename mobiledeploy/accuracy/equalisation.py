@@ -2,8 +2,9 @@
 
 A tensor has one scale: a channel that is 50 times smaller than the largest gets five codes. What
 is multiplied into the layer that writes a channel is divided out of the layers that read it.
-Source: Nagel, van Baalen, Blankevoort, Welling, "Data-Free Quantization Through Weight Equalization
-and Bias Correction", 2019, section 4.1, with measured activations and sums of residual branches.
+Source: Nagel, van Baalen, Blankevoort, Welling, "Data-Free Quantization Through Weight
+Equalization and Bias Correction", 2019, section 4.1, with measured activations and with sums of
+residual branches.
 """
 
 import dataclasses

@@ -2,14 +2,14 @@
 
     extremes -> bias correction -> ranges by error -> equalisation -> weight rounding
 
-Each rung is judged on representative images that decided nothing: by the answers that are the float
-network's, and by the noise of the logits.
+Each rung is judged on representative images that decided nothing: by how many answers are those
+of the float network, and by the noise of the logits.
 """
 
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -21,17 +21,20 @@ from mobiledeploy.accuracy.equalisation import equalise
 from mobiledeploy.accuracy.range_by_error import ranges_by_error
 from mobiledeploy.accuracy.weight_rounding import rounded_weights, with_kernels
 from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network.float_graph import FloatArray, FloatGraph
+from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.network import Network
+from mobiledeploy.network.simplify.from_network import from_network
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.pipeline import stages
 from mobiledeploy.pipeline.calibrate import calibrate
-from mobiledeploy.spec.config import Effort, Scaling
+from mobiledeploy.pipeline.float_logits import float_logits
+from mobiledeploy.spec.config import Effort
 from mobiledeploy.spec.results import Rung
 
 Technique: TypeAlias = Literal[
@@ -41,12 +44,14 @@ TECHNIQUES: Final[tuple[Technique, ...]] = (
     "bias correction", "ranges by error", "equalisation", "weight rounding",
 )  # fmt: skip
 """In the order in which they are tried. Biases first: their mean error hides what others give."""
-EFFORTS: Final[Mapping[Effort, int]] = {"quick": 0, "default": 3, "best": 4}
+LAST: Final[Mapping[Effort, int]] = {"quick": 0, "default": 3, "best": 4}
 """How many of the techniques are tried."""
+PLAIN: Final = "extremes"
+"""The first rung: post-training quantisation with the extremes as ranges."""
 GAIN: Final = 0.1
 """Decibels of SQNR by which a technique must help to be kept."""
 FEWEST: Final = 32
-"""Fewest representative images of which some only judge."""
+"""Fewest representative images of which some only judge; of fewer, all decide and judge."""
 JUDGES: Final = 4
 """One of so many representative images judges."""
 
@@ -56,8 +61,8 @@ class Quantised:
     """A quantised network, and how it came to be.
 
     Attributes:
-        network: The float network whose integers they are: of the same function as the one that was
-            given, but for what its biases make up for.
+        network: The float network whose integers they are: the function that was given, but for
+            what its biases make up for.
         ranges: Of its tensors.
         integers: Its integers.
         rungs: What each technique gave.
@@ -70,46 +75,48 @@ class Quantised:
 
 
 def climb(
-    graph: FloatGraph,
-    scaling: Scaling,
-    inputs: npt.NDArray[Any],
-    judges: npt.NDArray[Any],
+    network: Network,
+    pixels: npt.NDArray[np.uint8],
     effort: Effort,
     *,
-    feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
-    float_logits: Callable[[npt.NDArray[Any]], FloatArray],
     threads: int = 1,
     progress: Progress = silent,
 ) -> Quantised:
     """Quantise a network, trying one technique more at a time.
 
     Args:
-        graph: The float network, simplified.
-        scaling: Mean and std by which pixels become its input.
-        inputs: Representative images, uint8, shape (images, ...).
-        judges: Others, by which techniques are judged.
-        effort: The last rung: `EFFORTS`.
-        feed: Makes the network's inputs, float32, of some images.
-        float_logits: Returns the float network's logits of images.
+        network: The float network.
+        pixels: Representative images, or values, uint8, shape (images, ...).
+        effort: How far to go: `LAST`.
         threads: Images that run at a time.
         progress: Called with what is being done.
 
     Raises:
         ConversionError: See `calibrate` and `quantise`.
     """
-    maker = _Maker(graph, scaling, inputs, feed=feed, threads=threads, progress=progress)
-    expected = float_logits(judges)
-    kept, best, rungs = frozenset[Technique](), None, list[Rung]()
-    for technique in (None, *TECHNIQUES[: EFFORTS[effort]]):
+    last = LAST[effort]
+    if last == 0:
+        return _Maker(network, pixels, threads=threads, progress=progress).make(frozenset())
+    deciding = judging = pixels
+    if len(pixels) >= FEWEST:
+        judges = np.arange(len(pixels)) % JUDGES == 0
+        deciding, judging = pixels[~judges], pixels[judges]
+    maker = _Maker(network, deciding, threads=threads, progress=progress)
+    expected = float_logits(network, judging, threads=threads)
+    kept: frozenset[Technique] = frozenset()
+    best: tuple[Quantised, Agreement] | None = None
+    rungs = []
+    for technique in (None, *TECHNIQUES[:last]):
         started = time.perf_counter()
         tried = kept if technique is None else kept | {technique}
         made = maker.make(tried)
-        run = stages.logits_runner(made.integers, threads=threads)
-        agreement = compare(expected, run(judges))
+        agreement = compare(
+            expected, stages.logits_runner(made.integers, threads=threads)(judging)
+        )
         helps = best is None or _is_better(agreement, best[1])
         rungs.append(
             Rung(
-                name=technique or "extremes",
+                name=technique or PLAIN,
                 kept=helps,
                 same=agreement.same,
                 images=agreement.images,
@@ -132,13 +139,16 @@ class _Maker:
     """Quantises a network by any of the techniques, and measures nothing twice."""
 
     def __init__(
-        self,
-        graph: FloatGraph,
-        scaling: Scaling,
-        inputs: npt.NDArray[Any],
-        **how: Any,
+        self, network: Network, pixels: npt.NDArray[np.uint8], *, threads: int, progress: Progress
     ) -> None:
-        self._graph, self._scaling, self._inputs, self._how = graph, scaling, inputs, how
+        self._plain, self._pixels = network, pixels
+        self._how: dict[str, Any] = {
+            "feed": functools.partial(to_float32, scaling=network.architecture.scaling),
+            "threads": threads,
+            "progress": progress,
+        }
+        self._network = functools.cache(self._equalised)
+        self._ranges = functools.cache(self._measured)
 
     def make(self, techniques: frozenset[Technique]) -> Quantised:
         """Return the network, quantised by some techniques."""
@@ -148,28 +158,28 @@ class _Maker:
         integers = quantise(network, ranges)
         kernels: Mapping[str, Int8] = {}
         if "weight rounding" in techniques:
-            kernels = rounded_weights(graph, integers, self._inputs, **self._how)
+            kernels = rounded_weights(graph, integers, self._pixels, **self._how)
             integers = with_kernels(integers, kernels)
         if "bias correction" in techniques:
-            network = correct_biases(graph, network, integers, self._inputs, **self._how)
+            network = correct_biases(graph, network, integers, self._pixels, **self._how)
             integers = with_kernels(quantise(network, ranges), kernels)
         return Quantised(network=network, ranges=ranges, integers=integers, rungs=())
 
-    @functools.cache  # noqa: B019 - the object lives as long as one quantisation
-    def _network(self, *, equalised: bool) -> tuple[FloatGraph, Network]:
-        graph = self._graph
-        if equalised:
-            graph = equalise(graph, self._inputs, **self._how)
-        return graph, to_network(graph, self._scaling)
+    def _equalised(self, *, equalised: bool) -> tuple[FloatGraph, Network]:
+        """Return the network as a graph and as layers, its channels rescaled or as they are."""
+        graph = from_network(self._plain)
+        if not equalised:
+            return graph, self._plain
+        graph = equalise(graph, self._pixels, **self._how)
+        return graph, to_network(graph, self._plain.architecture.scaling)
 
-    @functools.cache  # noqa: B019 - likewise
-    def _ranges(self, *, equalised: bool, by_error: bool) -> Ranges:
+    def _measured(self, *, equalised: bool, by_error: bool) -> Ranges:
         graph, network = self._network(equalised=equalised)
-        if by_error:
-            extremes = self._ranges(equalised=equalised, by_error=False)
-            kept = {INPUT, network.architecture.logits.name}
-            names = [name for name in extremes if name not in kept]
-            return ranges_by_error(graph, extremes, names, self._inputs, **self._how)
-        mean, std = self._scaling
-        ranges = calibrate(graph, self._inputs, **self._how)
-        return {**ranges, INPUT: (-mean / std, (255 - mean) / std)}
+        if not by_error:
+            threads, progress = self._how["threads"], self._how["progress"]
+            return calibrate(network, self._pixels, threads=threads, progress=progress)
+        extremes = self._ranges(equalised=equalised, by_error=False)
+        # Clipped logits would change answers; the input's range is that of 8-bit pixels.
+        kept = {INPUT, network.architecture.logits.name}
+        names = [name for name in extremes if name not in kept]
+        return ranges_by_error(graph, extremes, names, self._pixels, **self._how)

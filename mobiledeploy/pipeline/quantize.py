@@ -6,6 +6,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 """
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,6 @@ from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.quantise import quantise as to_integers
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported, Notice
@@ -36,9 +36,9 @@ from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import refused_nodes, to_network
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.pipeline import (
-    calibrate,
     class_order,
     input_range,
+    ladder,
     publish,
     qat,
     resume,
@@ -46,14 +46,15 @@ from mobiledeploy.pipeline import (
     tasks,
     value_inputs,
 )
+from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, QuantiseImages, load
-from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
     IMAGE_SIZES,
     RANDOM,
     Crop,
+    Effort,
     ExportConfig,
     FineTuneConfig,
     Head,
@@ -74,7 +75,7 @@ from mobiledeploy.spec.results import (
     StageTime,
     named_recalls,
 )
-from mobiledeploy.targets import float_tflite, tflite
+from mobiledeploy.targets import tflite
 from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.outputs.parity import decided
 from mobiledeploy.verify.report import VerifyReport
@@ -83,8 +84,6 @@ SINGLY: Final = 5
 """Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
-BATCH: Final = 16
-"""Images of which the float inputs are in memory at a time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -214,6 +213,7 @@ def quantize(
     output: str | None = None,
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
+    effort: Effort = "default",
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -235,6 +235,8 @@ def quantize(
         threads: Images that run at a time.
         fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
             None: it is not. See `qat`.
+        effort: How many techniques are tried to make the int8 network answer as the float one;
+            see `ladder`.
         progress: Called with what is being done.
 
     Returns:
@@ -284,6 +286,7 @@ def quantize(
         export=ExportConfig(int8=True, io=io, head=head),
         task=task,
         qat=fine_tuning,
+        effort=effort,
     )
     with resume.lock_folder(root), _HeldBack(known, threads) as evaluated:
         publish.withdraw(root)
@@ -349,6 +352,7 @@ def quantize(
             similar_classes=near_twins(names.names),
             warnings=tuple(class_order.words(known.order, names, taken.folders)),
             input_choice=known.choice,
+            rungs=quantised.rungs,
             labels_from=names.source,
             class_order=known.order,
             label_scores=_label_scores(known, chosen, threads),
@@ -414,7 +418,9 @@ def _label_scores(known: _Known, file: Path, threads: int) -> tuple[LabelScore, 
     pixels = known.images.held_back
     integers = stages.logits_runner(tflite_reader.read_file(file), threads=threads)(pixels)
     return (
-        LabelScore.of("float", _float_logits(known.prepared, pixels, threads) > 0, known.true),
+        LabelScore.of(
+            "float", float_logits(known.prepared.network, pixels, threads=threads) > 0, known.true
+        ),
         *(LabelScore.of(name, integers > 0, known.true) for name in MODELS),
     )
 
@@ -534,11 +540,11 @@ def _of_photos(
         )
         scaling = input_range.chosen(choice, path.name)
         prepared = prepare(imported, path.name, scaling=scaling)
-    order, float_logits = None, None
+    order, held_logits = None, None
     if images.labels is not None and decides:
         pixels, truth = images.labelled(CHECKED)
-        logits = _float_logits(prepared, pixels, threads)
-        float_logits = logits[: len(images.held_back)]
+        logits = float_logits(prepared.network, pixels, threads=threads)
+        held_logits = logits[: len(images.held_back)]
         order = class_order.check(decided(logits), truth, names.names)
         class_order.require_plausible(order, names, labels=True)
     clock.lap("check")
@@ -551,7 +557,7 @@ def _of_photos(
         scaling=scaling,
         choice=choice,
         order=order,
-        float_logits=float_logits,
+        float_logits=held_logits,
         dataset=dataset,
     )
 
@@ -570,11 +576,11 @@ def _quantise(
     """
     prepared, taken = known.prepared, known.images
     network = prepared.network
-    ranges = calibrate.calibrate(
-        network, taken.calibration, threads=config.threads, progress=progress
+    quantised = ladder.climb(
+        network, taken.calibration, config.effort, threads=config.threads, progress=progress
     )
     calibrated()
-    integers = to_integers(network, ranges)
+    integers = quantised.integers
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
     if config.qat is not None:
@@ -584,13 +590,17 @@ def _quantise(
             values=taken.calibration,
             test=taken.held_back,
             test_labels=taken.labels,
-            float_logits=lambda pixels: _float_logits(prepared, pixels, config.threads),
+            float_logits=functools.partial(float_logits, network, threads=config.threads),
         )
-        return qat.quantise_candidates(
-            folder, network, integers, ranges, examples, config, progress=progress
+        result = qat.quantise_candidates(
+            folder, network, integers, quantised.ranges, examples, config, progress=progress
         )
+        return dataclasses.replace(result, rungs=quantised.rungs)
     return QuantiseResult(
-        candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
+        candidates=(),
+        chosen="ptq",
+        reason="ptq is shipped: it is the only candidate",
+        rungs=quantised.rungs,
     )
 
 
@@ -619,26 +629,6 @@ def _seen(shape: Shape, crop: Crop) -> Preprocessing:
         crop=crop,
         colour="grey" if channels == 1 else "rgb",
     )
-
-
-def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
-    mean, std = network.architecture.scaling
-    values = pixels.astype(np.float32)
-    values -= np.float32(mean)
-    values /= np.float32(std)
-    return values
-
-
-def _float_logits(
-    prepared: Prepared, pixels: npt.NDArray[np.uint8], threads: int
-) -> npt.NDArray[np.float32]:
-    """Return the float network's logits, shape (images, classes)."""
-    architecture = prepared.network.architecture
-    graph = dataclasses.replace(prepared.graph, output=architecture.logits.name)
-    session = litert.load(float_tflite.write(graph), threads=threads)
-    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
-    logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
-    return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
 class _HeldBack:
@@ -678,7 +668,8 @@ class _HeldBack:
     def _evaluate(self) -> Evaluation:
         images, logits = self._known.images, self._known.float_logits
         if logits is None:
-            logits = _float_logits(self._known.prepared, images.held_back, self._threads)
+            network = self._known.prepared.network
+            logits = float_logits(network, images.held_back, threads=self._threads)
         return Evaluation(
             pixels=images.held_back, labels=images.labels, names=images.names, float_logits=logits
         )

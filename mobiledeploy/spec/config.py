@@ -43,6 +43,7 @@ HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
 COLOURS: Final = get_args(Colour)
 TASKS: Final = get_args(Task)
+EFFORTS: Final = get_args(Effort)
 INPUT_RANGES: Final = get_args(InputRange)
 IMAGENET_RANGE: Final = "-1..1"
 """The input range that ImageNet's weights were trained with."""
@@ -326,6 +327,7 @@ class ImportConfig:
             where it does. What differs between channels is a layer of the two files.
         std: Likewise.
         qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
+        effort: How many techniques of quantisation are tried.
     """
 
     model: str
@@ -339,9 +341,11 @@ class ImportConfig:
     mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
+    effort: Effort = dataclasses.field(default="default", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         _within("calibration images", self.calibration_images, 1, 100_000)
         _within("threads", self.threads, 1, 256, option="--threads")
         _choose("task", self.task, TASKS, option="--task")
+        _choose("effort", self.effort, EFFORTS, option="--effort")

@@ -282,41 +282,6 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class QuantiseResult:
-    """Result of the stage `quantise`: the candidates, one of which is shipped.
-
-    Attributes:
-        candidates: The candidates, post-training quantisation first.
-        chosen: Name of the shipped candidate.
-        reason: Why it was chosen, in a sentence.
-        unreadable: One line for each photo that was only needed here and could not be read.
-    """
-
-    candidates: tuple[Candidate, ...]
-    chosen: str
-    reason: str
-    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ExportResult:
-    """Result of the stage `export`: the two files.
-
-    Attributes:
-        files: `model.tflite` and `model.onnx`, in `export/`.
-        grid: SHA-256 of the integer graph that both files hold; empty for float files.
-        certified: Number of operators that were tried on all of their possible inputs.
-        nudged: Number of those whose scales are slightly different in the `.onnx`, so that both
-            runtimes round alike.
-    """
-
-    files: tuple[File, ...]
-    grid: str
-    certified: int
-    nudged: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """What one technique of quantisation gave, on representative images that decided nothing.
 
@@ -335,6 +300,43 @@ class Rung:
     images: int
     sqnr: float
     seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QuantiseResult:
+    """Result of the stage `quantise`: the candidates, one of which is shipped.
+
+    Attributes:
+        candidates: The candidates, post-training quantisation first.
+        chosen: Name of the shipped candidate.
+        reason: Why it was chosen, in a sentence.
+        unreadable: One line for each photo that was only needed here and could not be read.
+        rungs: What each technique gave, in the order in which they were tried.
+    """
+
+    candidates: tuple[Candidate, ...]
+    chosen: str
+    reason: str
+    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    rungs: tuple[Rung, ...] = dataclasses.field(default=(), metadata=OMIT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """Result of the stage `export`: the two files.
+
+    Attributes:
+        files: `model.tflite` and `model.onnx`, in `export/`.
+        grid: SHA-256 of the integer graph that both files hold; empty for float files.
+        certified: Number of operators that were tried on all of their possible inputs.
+        nudged: Number of those whose scales are slightly different in the `.onnx`, so that both
+            runtimes round alike.
+    """
+
+    files: tuple[File, ...]
+    grid: str
+    certified: int
+    nudged: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,6 +430,7 @@ class BuildReport:
         class_order: Whether the answers of an imported model, or of weights whose head was taken,
             fit the order of the classes; None without a head or labelled photos.
         label_scores: In place of `scores` where several labels may hold for an image.
+        rungs: What each technique of quantisation gave, in the order in which they were tried.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -446,3 +449,4 @@ class BuildReport:
     labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
     label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)
+    rungs: tuple[Rung, ...] = dataclasses.field(default=(), metadata=OMIT)
