@@ -272,6 +272,7 @@ def quantize(
         preprocessing=known.preprocessing,
         mean=() if known.scaling is None else known.scaling.mean,
         std=() if known.scaling is None else known.scaling.std,
+        bgr=known.scaling is not None and known.scaling.bgr,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
