@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.spec.config import Scaling
 
@@ -33,7 +34,7 @@ class ChannelScaling:
     name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    bgr: bool = False
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check that there are as many means as standard deviations, all usable.

@@ -90,11 +90,11 @@ def test_pixels_through_the_scaled_graph_are_its_input(name: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 16, 3)).astype(np.uint8)
     imported = Imported(graph=graph, source="onnx")
     scaled = input_range.of_pixels(imported, CANDIDATES[name], "model")
-    answers = [
+    expected, received = (
         litert.load(float_tflite.write(one)).run(values)[0]
         for one, values in (
             (graph, CANDIDATES[name].inputs(pixels)),
             (scaled, pixels.astype(np.float32)),
         )
-    ]
-    assert np.allclose(*answers, rtol=1e-4, atol=1e-4)
+    )
+    assert np.allclose(received, expected, rtol=1e-4, atol=1e-4)
