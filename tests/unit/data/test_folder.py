@@ -332,7 +332,7 @@ def test_photos_to_calibrate_on_may_be_in_one_folder(photos: Photos) -> None:
 
 
 def test_a_folder_without_photos_to_calibrate_on_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="expected photos in .*, received none"):
+    with pytest.raises(RequestError, match=r"expected photos in .*, received none"):
         load(tmp_path, purpose="calibration")
     (tmp_path / "a.md").touch()
     with pytest.raises(RequestError, match=r"received other files only \(1 \.md\)"):
