@@ -19,7 +19,7 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progre
 InputRange: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar=f"[{'|'.join(INPUT_RANGES)}]",
+        metavar=f"[{'|'.join(INPUT_RANGES)}|caffe]",
         help="Range of the input for pixels of 0 to 255, if the file does not say it",
     ),
 ]
@@ -79,16 +79,16 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
     Raises:
         RequestError: There is no such range, or one of mean and std is missing or unusable.
     """
-    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
+    from mobiledeploy.spec.channel_scaling import IMPORT_RANGES, SCALINGS, named, options_of
 
-    if input_range is not None and input_range not in RANGES:
+    if input_range is not None and input_range not in IMPORT_RANGES:
         raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
+            f"expected an input range of {', '.join(IMPORT_RANGES)}; received {input_range}",
+            hint=f"choose with `--input-range`: {', '.join(IMPORT_RANGES)}",
         )
     example = f"`{options_of(SCALINGS['torchvision'])}`"
     if mean is None and std is None:
-        return None if input_range is None else RANGES[input_range]
+        return None if input_range is None else IMPORT_RANGES[input_range]
     if mean is None or std is None:
         missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
         raise RequestError(
@@ -103,7 +103,12 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
                 hint="for values of pixel / 255 add `--input-range 0..1`",
             )
         return named(means, stds)
-    inner = RANGES[input_range]
+    inner = IMPORT_RANGES[input_range]
+    if inner.bgr:
+        raise RequestError(
+            f"`--input-range {input_range}` has a mean of its own, received another",
+            hint="leave out `--mean` and `--std`",
+        )
     low, high = (((edge - inner.mean[0]) / inner.std[0]) for edge in (0, 255))
     if not all(low <= value <= high for value in means):
         raise RequestError(

@@ -34,6 +34,7 @@ NOTICES: Final[Mapping["NoticeKind", str]] = {
     "layout_by_size": "it does not say whether its input is NCHW or NHWC: the sizes decided",
     "labels_do_not_fit": "labels and classes differ in number, so the labels are not used:",
     "unread_inputs": "nothing reads the input",
+    "log_scores": "it gives logarithms of scores (log_softmax): int8 files give the scores",
 }
 """What a notice says, before its names."""
 NAMED: Final = frozenset({"fixed_batch", "labels_do_not_fit", "unread_inputs"})

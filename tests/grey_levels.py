@@ -36,6 +36,7 @@ def classifier(path: Path, scaling: ChannelScaling, classes: int) -> Path:
     """
     mean, std = (np.array(value, np.float64) for value in (scaling.mean, scaling.std))
     centres = np.broadcast_to((levels(classes)[:, None] - mean) / std, (classes, 3))
+    centres = centres[:, ::-1] if scaling.bgr else centres
     kernel = np.zeros((3, 3, 3, 3), np.float32)
     kernel[range(3), range(3), 1, 1] = 1
     kernel[:, :, 0, 0] = 0.01

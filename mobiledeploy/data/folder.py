@@ -91,11 +91,18 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
     classes = tuple(sorted({photo.class_name for photo in photos}))
     for one, two in class_names.near_twins(classes):
         progress(Event("data", class_names.in_words(one, two)))
-    if len(classes) < 1 + (not unlabelled):
+    if not classes and purpose == "calibration":
+        received = f"other files only ({in_words(ignored)})" if ignored else "none"
+        raise RequestError(
+            f"expected photos in {printable(path)}, received {received}",
+            hint="name a folder of photos, or one with a sub-folder of photos for each class",
+        )
+    further_down = _classes_further_down(root)
+    if len(classes) < 2 and (purpose != "calibration" or further_down):
         received = f"only `{classes[0]}`" if classes else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, received {received}",
-            hint=_classes_further_down(root) or LAYOUT,
+            hint=further_down or LAYOUT,
         )
     paths = tuple(photo.path for photo in photos)
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)

@@ -279,6 +279,7 @@ def quantize(
         preprocessing=known.preprocessing,
         mean=() if known.scaling is None else known.scaling.mean,
         std=() if known.scaling is None else known.scaling.std,
+        bgr=known.scaling is not None and known.scaling.bgr,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
@@ -504,10 +505,12 @@ def _of_photos(
     seen = _seen(imported.graph.input_shape, crop)
     decides = task in {"classification", "binary"}
     prepared = None
-    if scaling is not None or input_range.is_stated(imported) or data == RANDOM:
+    if scaling is not None or input_range.is_stated(imported):
         prepared = prepare(imported, path.name, scaling=scaling)
     else:
         to_network(simplify(imported.graph).graph, PIXELS)
+        if not isinstance(data, Dataset) and data == RANDOM:
+            raise input_range.not_known(path.name)
     clock.lap("import")
     dataset = data if isinstance(data, Dataset) else None
     if not isinstance(data, Dataset) and data != RANDOM:

@@ -323,6 +323,7 @@ class ImportConfig:
             pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
             where it does. What differs between channels is a layer of the two files.
         std: Likewise.
+        bgr: Whether the network's channels are blue, green, red; absent from the JSON if not.
         qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
     """
 
@@ -336,6 +337,7 @@ class ImportConfig:
     task: Task = dataclasses.field(default="classification", metadata=OMIT)
     mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
     qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.runtimes import Array
-from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.channel_scaling import CANDIDATES, SCALINGS, ChannelScaling
 from mobiledeploy.spec.results import Accuracy, InputCandidate, InputChoice
 from mobiledeploy.verify.outputs import accuracy, answers
 from mobiledeploy.verify.outputs.image_sets import evenly
@@ -26,6 +26,7 @@ def choose(
     truths: Sequence[Classes],
     *,
     tried: Callable[[str, int], None],
+    candidates: Mapping[str, ChannelScaling] = SCALINGS,
 ) -> InputChoice:
     """Try the usual scalings, and choose the one that gives the right class most often.
 
@@ -38,17 +39,17 @@ def choose(
         truths: The right classes, shape (images,), in each order that the classes may have: a
             wrong order must not look like a wrong scaling.
         tried: Called with every candidate's name and the number of images.
+        candidates: Of `CANDIDATES`, by their names.
     """
     rows = evenly(len(pixels), TRIED)
     pixels = pixels[rows]
-    channels, classes = np.arange(pixels.shape[-1]), 1
+    channels, classes = pixels.shape[-1], 1
     predicted: dict[str, Classes] = {}
-    for name, scaling in SCALINGS.items():
-        if len(scaling.mean) not in {1, len(channels)}:
+    for name, scaling in candidates.items():
+        if len(scaling.mean) not in {1, channels}:
             continue
         tried(name, len(rows))
-        table = scaling.values(len(channels)).astype(np.float32)
-        outputs = run(table[pixels, channels])
+        outputs = run(scaling.inputs(pixels))
         outputs = outputs.reshape(len(rows), -1)
         classes = outputs.shape[1]
         predicted[name] = np.where(answers.rows_not_finite(outputs), -1, outputs.argmax(axis=1))
@@ -70,8 +71,8 @@ def decide(
         right = max((answered == truth for truth in truths), key=np.count_nonzero)
         candidate = InputCandidate(
             name=name,
-            mean=SCALINGS[name].mean,
-            std=SCALINGS[name].std,
+            mean=CANDIDATES[name].mean,
+            std=CANDIDATES[name].std,
             right=Accuracy(correct=int(right.sum()), total=len(right)),
         )
         rights.append((right, candidate))
