@@ -25,7 +25,7 @@ from mobiledeploy.cli import (
 LONGEST_MESSAGE: Final = 4000
 """Most characters of an error's message that are printed."""
 
-YOUNG_OBJECTS: Final = 50_000
+YOUNG_OBJECTS: Final = 100_000
 """New objects after which Python looks for cycles. By default it does so hundreds of times while
 modules are imported, which takes a tenth of that time."""
 INTERRUPTED: Final = 130
