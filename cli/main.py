@@ -1,5 +1,6 @@
 """The `mobiledeploy` program, which maps errors to exit statuses."""
 
+import atexit
 import errno
 import gc
 import sys
@@ -97,6 +98,8 @@ def _help(arguments: list[str]) -> str:
 def main() -> None:
     """Run a command, and turn errors into a message, a hint and an exit status."""
     gc.set_threshold(YOUNG_OBJECTS)
+    # Otherwise Python looks for cycles among all objects, several times, before it ends.
+    atexit.register(gc.freeze)
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:
