@@ -150,7 +150,7 @@ def verify(
     from mobiledeploy.base import fork_server
 
     fork_server.prepare()  # it loads its libraries while this process loads others
-    from mobiledeploy.base import codec
+    from mobiledeploy.base import codec, heap
     from mobiledeploy.cli import _verify_summary, _verify_tables
     from mobiledeploy.verify.outputs.int8_files import Options
 
@@ -158,6 +158,7 @@ def verify(
     options = Options(
         level=level.value, threads=threads or os.cpu_count() or 1, keep=with_page, layers=with_page
     )
+    heap.share()
     with _output.progress(quiet=quiet) as progress:
         observed = _run(paths, data, _options.labels(labels), samples, options, progress)
         document = _document(observed, paths, options, progress) if with_page else None
