@@ -104,11 +104,6 @@ class ConfigLayer:
             raise CorruptFileError(f"layer `{self.name}`: expected an epsilon, received {value!r}")
         return value
 
-    @property
-    def scale(self) -> bool:
-        """Whether a batch normalisation has a gamma."""
-        return self.settings.get("scale") is not False
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasConfig:

@@ -64,6 +64,7 @@ from mobiledeploy.spec.results import (
     ClassOrder,
     ExportResult,
     InputChoice,
+    InsteadOf,
     QuantiseResult,
     ScoreLine,
     StageTime,
@@ -204,6 +205,7 @@ def quantize(
     output: str | None = None,
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
+    instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -225,6 +227,7 @@ def quantize(
         threads: Images that run at a time.
         fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
             None: it is not. See `qat`.
+        instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
     Returns:
@@ -329,7 +332,7 @@ def quantize(
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
-            note=_note(config, known),
+            note=_note(config, known, instead_of),
             unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
@@ -342,6 +345,7 @@ def quantize(
             input_choice=known.choice,
             labels_from=names.source,
             class_order=known.order,
+            instead_of=instead_of,
         )
         if verified.holds:
             publish.publish(
@@ -580,9 +584,12 @@ def _float_logits(
     return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
-def _note(config: ImportConfig, known: _Known) -> str:
+def _note(config: ImportConfig, known: _Known, instead_of: InsteadOf | None) -> str:
     """Return what a user should know of the inputs and outputs, in sentences."""
     said = []
+    if instead_of is not None:
+        trained = "" if config.qat else ", which was not trained"
+        said.append(f"{instead_of.differs}; the files hold its own graph{trained}")
     if config.data == RANDOM and config.preprocessing is not None:
         said.append(
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
