@@ -60,7 +60,9 @@ def build(
     imported = quantizing.read_model(model.path, image_size=size)
     _check_options(config, model.stored, imported, why, asked=asked, start=start)
     _check_classes(imported, model.path, dataset)
-    progress(Event("import", f"{why.differs}; its own graph is quantised instead"))
+    fine_tuning = _fine_tuning(config, asked)
+    trained = "" if fine_tuning else ", without training"
+    progress(Event("import", f"{why.differs}; its own graph is quantised instead{trained}"))
     if start is not None:
         with resume.lock_folder(root):
             resume.delete_results(root, start)
@@ -74,7 +76,7 @@ def build(
         io=config.export.io,
         image_size=size,
         threads=config.train.threads,
-        fine_tuning=_fine_tuning(config, asked),
+        fine_tuning=fine_tuning,
         instead_of=why,
         progress=progress,
     )

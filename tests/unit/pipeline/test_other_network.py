@@ -98,7 +98,9 @@ def test_a_network_of_another_stride_gives_its_own_answers(tmp_path: Path, photo
     assert report.instead_of.network == "mobilenet_v1_0.25_32"
     assert "`conv1`: expected strides (1, 1), received (2, 2)" in report.instead_of.differs
     said = [event.message for event in events if "its own graph" in event.message]
-    assert said == [f"{report.instead_of.differs}; its own graph is quantised instead"]
+    assert said == [
+        f"{report.instead_of.differs}; its own graph is quantised instead, without training"
+    ]
     stored = json.loads((out / "report.json").read_text())
     assert stored["instead_of"] == dataclasses.asdict(report.instead_of)
     made = manifest.read(out).config
