@@ -29,7 +29,9 @@ Numbers: TypeAlias = tuple[float, ...]
 _NEAR: Final = 0.01
 """Largest difference from a known input range, as a share of the range: 127.5 instead of 128 does
 not matter to a network."""
-_BEFORE_HEAD: Final = frozenset({"affine", "conv", "clip", "add", "pad", "maximum", "minimum"})
+_BEFORE_HEAD: Final = frozenset({
+    "affine", "conv", "clip", "add", "pad", "maximum", "minimum", "constant",
+})  # fmt: skip
 """Operators of which the layers before our head are made, before a graph is simplified."""
 
 
@@ -194,18 +196,19 @@ def _simplified(graph: FloatGraph) -> tuple[FloatGraph, FloatNode | None]:
         return simplify(graph).graph, None
     except ConversionError:
         first = next((node for node in graph.nodes if node.op not in _BEFORE_HEAD), None)
-        if first is None or not first.inputs or first.inputs[0] == INPUT:
+        if first is None:
+            raise
+        if first.inputs[:1] in {(), (INPUT,)}:
             raise OtherNetworkError(
-                "the first layer that is none of a MobileNet's: "
-                f"{graph.nodes[0].label if first is None else first.label}",
+                f"expected a convolution of the input, received {first.label}",
                 hint=_hint_of(first),
             ) from None
         part = simplify(dataclasses.replace(graph, output=first.inputs[0])).graph
         return part, next((node for node in graph.nodes if node.op == UNSUPPORTED), first)
 
 
-def _hint_of(node: FloatNode | None) -> str | None:
-    return next((hint for part, hint in WRAPPERS.items() if node and part in node.kind), None)
+def _hint_of(node: FloatNode) -> str | None:
+    return next((hint for part, hint in WRAPPERS.items() if part in node.kind), None)
 
 
 def _convolution(layer: Layer, users: Users, source: str, foreign: FloatNode | None) -> FloatNode:

@@ -197,7 +197,7 @@ def _match_model(
     except OtherNetworkError as error:
         raise OtherNetworkError(
             f"{model.origin} does not fit {architecture.name}: {error}",
-            hint=error.hint or _hint(model),
+            hint=error.hint or (HINT if _has_kernels_of(model, architecture) else _hint(model)),
         ) from error
     if take_head:
         _check_model_range(model, match, architecture)

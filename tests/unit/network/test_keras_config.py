@@ -116,6 +116,10 @@ def test_a_sequential_model_without_an_input_layer_gets_one() -> None:
         config = parse(text, "old.h5")
         assert kinds(config) == ["InputLayer", "ReLU"]
         assert config.layers[0].settings == {"batch_input_shape": [None, 8, 9, 3]}
+    nested = {"class_name": "Sequential", "config": {"name": "a", "layers": rows}}
+    text = json.dumps({"class_name": "Sequential", "config": {"layers": [nested]}})
+    config = parse(text, "old.h5")
+    assert config.layers[0].settings == {"batch_input_shape": [None, 8, 9, 3]}
 
 
 @pytest.mark.parametrize(

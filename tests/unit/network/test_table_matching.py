@@ -144,7 +144,7 @@ EXTRA = new(UNSUPPORTED, "x", "", reason="it is code")
         ([replace("block_2_add", "mul")], "`block_2_add`: expected the sum of"),
         ([change("block_2_add", inputs=("block_2_project",) * 2)], "expected the sum of"),
         ([insert("Conv1", new("leaky_relu", "x", alpha=0.1))], "a conv after the input, .*`x`"),
-        ([insert("Conv1", EXTRA)], "first layer that is none .* `x`"),
+        ([insert("Conv1", EXTRA)], "expected a convolution of the input, .* `x`"),
         ([insert("block_4_expand", EXTRA)], "`block_4_expand`: expected a conv"),
         ([insert("block_16_depthwise", new("clip", "x", low=0.0, high=1.0))], "received none"),
     ],
