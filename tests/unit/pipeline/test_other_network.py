@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from handmade_mobilenet import Row, rows, write_archive, write_h5, write_new
 from PIL import Image
+from unit.cli.conftest import check
 
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import ConversionError, RequestError
@@ -102,6 +103,7 @@ def test_a_network_of_another_stride_gives_its_own_answers(tmp_path: Path, photo
         f"{report.instead_of.differs}; its own graph is quantised instead, without training"
     ]
     stored = json.loads((out / "report.json").read_text())
+    check(stored, "build")
     assert stored["instead_of"] == dataclasses.asdict(report.instead_of)
     made = manifest.read(out).config
     assert isinstance(made, ImportConfig)
