@@ -157,9 +157,9 @@ def _contradictions(
         yield "arch", f"--arch {network.arch}", other
     if table is None or table.alpha != network.alpha:
         yield "alpha", f"--alpha {network.alpha:g}", other
-    height, width, _ = imported.graph.input_shape
-    if (height, width) != (network.image_size, network.image_size):
-        reason = f"it takes images of {height} x {width} pixels"
+    size = imported.graph.input_shape[:-1]
+    if size != (network.image_size, network.image_size):
+        reason = f"it takes an input of {' x '.join(map(str, size)) or 'numbers'}"
         yield "image_size", f"--image-size {network.image_size}", reason
     name = _range_of(config)
     scaling = scaling_of(imported.graph)

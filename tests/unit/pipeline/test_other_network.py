@@ -191,7 +191,7 @@ def test_layers_that_are_not_supported_are_refused_by_name(tmp_path: Path, photo
                 "`--batch-size 8` (it is not trained)",
                 "`--learning-rate 0.5` (it is not trained)",
                 "`--seed 7` (it is not trained without `--qat-steps`)",
-                "`--image-size 64` (it takes images of 32 x 32 pixels)",
+                "`--image-size 64` (it takes an input of 32 x 32)",
                 "`--input-range 0..255` (its layers say another one)",
                 "`--head logits` (it ends in scores)",
                 "`--float` (it is quantised)",
@@ -218,6 +218,14 @@ def test_options_that_contradict_the_file_are_refused(
         assert option in str(caught.value)
     assert str(caught.value).count("`--") - str(caught.value).count("without `--") == len(said)
     assert str(caught.value.hint).startswith("leave out `--")
+
+
+def test_a_network_of_numbers_is_refused(tmp_path: Path, photos: Path) -> None:
+    image = Row("InputLayer", "numbers", {}, {"batch_shape": [None, 10]})
+    path = write_archive(tmp_path / "theirs.keras", [image, dense("last", 10, 3, "softmax")])
+    built = defaults.decide(data=photos, weights=path)
+    with pytest.raises(RequestError, match="expected a network of images"):
+        pipeline.build(built, tmp_path / "build")
 
 
 def test_weights_alone_stay_for_our_tables(tmp_path: Path) -> None:
