@@ -16,6 +16,21 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout instead of a table")
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")]
+ComparedData: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
+    ),
+]
+Samples: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
+]
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
+]
 InputRange: TypeAlias = Annotated[
     str | None,
     typer.Option(

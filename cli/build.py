@@ -34,6 +34,7 @@ def _one_of(names: tuple[str, ...]) -> str:
 
 
 def build(
+    context: typer.Context,
     arch: Annotated[
         str, typer.Option(metavar=_one_of(tuple(ALPHAS)), help="MobileNet V1 or V2")
     ] = "v2",
@@ -175,7 +176,13 @@ def build(
     if not quiet:
         _output.message(_plan(config))
     with interruptible(), _output.progress(quiet=quiet) as progress:
-        report = pipeline.build(config, out, progress=progress, start=start)
+        report = pipeline.build(
+            config,
+            out,
+            progress=progress,
+            start=start,
+            asked=[name for name, _ in _options.given(context)],
+        )
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
     else:

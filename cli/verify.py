@@ -39,13 +39,7 @@ def verify(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
-        ),
-    ] = None,
+    data: _options.ComparedData = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -54,10 +48,7 @@ def verify(
             "file's metadata or in labels.txt beside it",
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
-    ] = None,
+    samples: _options.Samples = None,
     level: Annotated[
         Level,
         typer.Option(
@@ -66,10 +57,7 @@ def verify(
             "run slow runtimes on ten times as many images",
         ),
     ] = Level.quick,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
-    ] = None,
+    threads: _options.Threads = None,
     device: Annotated[
         bool,
         typer.Option(

@@ -106,11 +106,6 @@ class ConfigLayer:
             raise CorruptFileError(f"layer `{self.name}`: expected an epsilon, received {value!r}")
         return value
 
-    @property
-    def scale(self) -> bool:
-        """Whether a batch normalisation has a gamma."""
-        return self.settings.get("scale") is not False
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasConfig:
@@ -372,7 +367,9 @@ def _tensor(
 
 
 def _entry(settings: Mapping[str, Any], layers: list[ConfigLayer]) -> int:
-    """Append an input layer for a Sequential model that has none."""
+    """Append an input layer, of the first layer's shape, for a Sequential model without one."""
+    while settings.get("layers"):  # a model
+        settings = settings["layers"][0]["config"]
     shapes = {key: value for key, value in settings.items() if key.startswith("batch_")}
     layers.append(ConfigLayer(path="", name="input", class_name=INPUT_LAYER, settings=shapes))
     return len(layers) - 1

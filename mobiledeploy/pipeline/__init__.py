@@ -16,6 +16,7 @@
 `float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `calibrate`: ranges of tensors, measured on a representative dataset.
+`other_network`: builds from a whole model that is none of our networks.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.
 """

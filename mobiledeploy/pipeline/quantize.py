@@ -68,6 +68,7 @@ from mobiledeploy.spec.results import (
     ClassOrder,
     ExportResult,
     InputChoice,
+    InsteadOf,
     LabelScore,
     QuantiseResult,
     ScoreLine,
@@ -214,6 +215,7 @@ def quantize(
     output: str | None = None,
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
+    instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -235,6 +237,7 @@ def quantize(
         threads: Images that run at a time.
         fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
             None: it is not. See `qat`.
+        instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
     Returns:
@@ -339,7 +342,7 @@ def quantize(
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
-            note=_note(config, known),
+            note=_note(config, known, instead_of),
             unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
@@ -353,6 +356,7 @@ def quantize(
             labels_from=names.source,
             class_order=known.order,
             label_scores=_label_scores(known, chosen, threads),
+            instead_of=instead_of,
         )
         if verified.holds:
             publish.publish(
@@ -687,9 +691,12 @@ class _HeldBack:
         )
 
 
-def _note(config: ImportConfig, known: _Known) -> str:
+def _note(config: ImportConfig, known: _Known, instead_of: InsteadOf | None) -> str:
     """Return what a user should know of the inputs and outputs, in sentences."""
     said = []
+    if instead_of is not None:
+        trained = "" if config.qat else ", which was not trained"
+        said.append(f"{instead_of.differs}; the files hold its own graph{trained}")
     if config.data == RANDOM and config.preprocessing is not None:
         said.append(
             "ranges were measured on synthetic images: give photos with `--data` for a file that "

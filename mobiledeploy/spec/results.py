@@ -385,6 +385,19 @@ photos, or nobody."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InsteadOf:
+    """Why a whole model's own graph was taken, and not one of our networks with its weights.
+
+    Attributes:
+        network: The network that it was compared with.
+        differs: What the model computes otherwise, in a sentence.
+    """
+
+    network: str
+    differs: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """The result of a build: `report.json`.
 
@@ -407,6 +420,8 @@ class BuildReport:
         class_order: Whether the answers of an imported model, or of weights whose head was taken,
             fit the order of the classes; None without a head or labelled photos.
         label_scores: In place of `scores` where several labels may hold for an image.
+        instead_of: Why the own graph of a model that `build` started from was taken; None if it
+            was not.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -425,3 +440,4 @@ class BuildReport:
     labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
     label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)
+    instead_of: InsteadOf | None = dataclasses.field(default=None, metadata=OMIT)

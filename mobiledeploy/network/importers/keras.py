@@ -31,7 +31,7 @@ from mobiledeploy.network.keras_config import (
     Operand,
     parse,
 )
-from mobiledeploy.network.keras_variables import Variable
+from mobiledeploy.network.keras_variables import KerasFile, Variable
 from mobiledeploy.ops.tensors import MOST_ELEMENTS, Shape
 
 Variables = Callable[[ConfigLayer], Sequence[Variable]]
@@ -65,7 +65,24 @@ def read(path: Name, *, image_size: tuple[int, int] | None = None) -> Imported:
             a fixed size of its input.
         MissingDependencyError: h5py is not installed.
     """
-    file = keras_file.read_model(path)
+    return of_file(keras_file.read_model(path), image_size=image_size)
+
+
+def of_file(
+    file: KerasFile, *, image_size: tuple[int, int] | None = None, resized: bool = False
+) -> Imported:
+    """Import a file that was read.
+
+    Args:
+        file: The file.
+        image_size: Height and width for a model that takes images of any size.
+        resized: Whether a model of images of one size is taken with those of `image_size`, too:
+            its convolutions can compute them, layers that cannot become `unsupported` nodes.
+
+    Raises:
+        CorruptFileError: Its configuration is damaged.
+        RequestError: See `read`.
+    """
     config = parse(file.config, file.origin)
     keras_2 = file.version.startswith("2.") if file.version else config.legacy
     model = _Model(
@@ -75,7 +92,22 @@ def read(path: Name, *, image_size: tuple[int, int] | None = None) -> Imported:
         version=file.version,
         keras_2=keras_2,
     )
-    return _imported(model, image_size)
+    return _imported(model, image_size, resized=resized)
+
+
+def image_size_of(file: KerasFile) -> tuple[int, int] | None:
+    """Return the height and width of a model's images; None where they are not fixed.
+
+    Raises:
+        CorruptFileError: Its configuration is damaged.
+    """
+    for layer in parse(file.config, file.origin).layers:
+        match layer.settings.get("batch_shape") or layer.settings.get("batch_input_shape"):
+            case [_, int(height), int(width), _]:
+                return height, width
+            case _:
+                pass
+    return None
 
 
 def read_model(model: Any, *, image_size: tuple[int, int] | None = None) -> Imported:
@@ -182,7 +214,9 @@ class _Tensor:
     certain: bool = True
 
 
-def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
+def _imported(
+    model: _Model, image_size: tuple[int, int] | None, *, resized: bool = False
+) -> Imported:
     config = model.config
     if config.foreign:
         raise RequestError(
@@ -191,7 +225,7 @@ def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
             hint="make a `keras.Model(inputs, outputs)` of the same layers and save that",
         )
     needed = _needed(model)
-    entry, sizes = _input(model, needed, image_size)
+    entry, sizes = _input(model, needed, image_size, resized=resized)
     channels_first = any(
         layer.settings.get("data_format") == "channels_first" for layer in config.layers
     )
@@ -245,7 +279,11 @@ def _needed(model: _Model) -> frozenset[int]:
 
 
 def _input(
-    model: _Model, needed: frozenset[int], image_size: tuple[int, int] | None
+    model: _Model,
+    needed: frozenset[int],
+    image_size: tuple[int, int] | None,
+    *,
+    resized: bool,
 ) -> tuple[int, Shape]:
     """Return the position of the input and its shape, with the batch as 1."""
     layers = model.config.layers
@@ -271,7 +309,7 @@ def _input(
     spatial = 1 if settings.get("data_format") == "channels_first" else 0
     if len(sizes) == 3 and image_size is not None:
         for axis, size in zip((spatial, spatial + 1), image_size, strict=True):
-            if sizes[axis] not in (None, size):
+            if sizes[axis] not in (None, size) and not resized:
                 raise RequestError(
                     f"{model.origin} takes images of {sizes[0]} x {sizes[1]} pixels, not of "
                     f"{image_size[0]} x {image_size[1]}"

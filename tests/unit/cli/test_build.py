@@ -2,8 +2,14 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
 
 from mobiledeploy.cli.build import summary
+from mobiledeploy.cli.main import app
+from mobiledeploy.pipeline import build as pipeline
 from mobiledeploy.spec.results import (
     Accuracy,
     BuildReport,
@@ -67,3 +73,20 @@ def test_a_build_whose_files_differ_is_not_to_be_bundled() -> None:
     text = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
     assert text.splitlines()[-1].startswith("next: mobiledeploy verify elsewhere --out report")
     assert "bundle" not in text
+
+
+def test_options_count_as_asked_for_even_with_their_default_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused where the weights are another network with which they cannot be used."""
+    asked: list[str] = []
+
+    def build(*_: object, **options: Any) -> BuildReport:
+        asked.extend(options["asked"])
+        return REPORT
+
+    monkeypatch.setattr(pipeline, "build", build)
+    command = ["build", "--arch", "v2", "--seed", "0", "--out", str(tmp_path / "b"), "--quiet"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert asked == ["arch", "seed", "out", "quiet"]
