@@ -35,7 +35,7 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
@@ -125,7 +125,7 @@ class ConvertReport:
         version: Version of this document.
         source: The file that was read.
         target: The file that was written.
-        io: Type of the target's input and output.
+        io: Type of the target's input.
         exact: Whether the logits of both files are equal for every input, as far as is known:
             every operator gives the same codes, and all images gave equal logits.
         images: Images on which both files ran.
@@ -158,7 +158,7 @@ class Converted:
 
     Attributes:
         data: Its bytes.
-        io: Type of its input and output.
+        io: Type of its input.
         operators: See `ConvertReport`.
         excused: Numbers of the source's layers that are other layers in the target, or other
             functions on other CPUs.
@@ -190,7 +190,7 @@ def convert(
     Args:
         source: An int8 or uint8 `.tflite`, or a QDQ or QOperator `.onnx`.
         target: The file to write, whose name ends in `.tflite` or `.onnx`.
-        io: Type of the target's input and output; None for that of the source's input.
+        io: Type of the target's input and output; None for those of the source.
         allow_inexact: Whether to write also what is not exact.
         data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
         samples: How many images to compare on; None for all photos, or the default.
@@ -340,15 +340,16 @@ def to_format(
                 for name, said in failed
             ]
             raise _refusal(file, layers, wanted, found)
-    kind = _io(layers) if io is None else io
+    kind = _io(layers.input) if io is None else io
+    out = _io(layers.output) if io is None else io
     head = head_of(graph)
     copies: dict[str, int] = {}
     if wanted == "onnx":
-        data = onnx.write(graph, certificates, io=kind, head=head, divided=_divides(file))
+        data = onnx.write(graph, certificates, io=kind, out=out, head=head, divided=_divides(file))
     else:
         symmetric = symmetric_kernels(graph)
         graph, copies = symmetric.graph, symmetric.copies
-        data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
+        data = tflite.write(graph, io=kind, out=out, head=head, divided=_divides(file))
     operators = (
         *(
             _of_form(file, layers, form)
@@ -602,18 +603,19 @@ def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) 
     return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
 
 
-def _io(layers: Reading) -> Io:
-    """Return the type of a file's input.
+def _io(tensor: StoredTensor) -> Io:
+    """Return the type of a file's input or output.
 
     Raises:
         ConversionError: It is no type that a file can have here.
     """
     kinds: tuple[Io, ...] = get_args(Io)
     for kind in kinds:
-        if layers.input.dtype == kind:
+        if tensor.dtype == kind:
             return kind
     raise ConversionError(
-        f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
+        f"`{tensor.name}`: expected {', '.join(kinds)}; received {tensor.dtype}",
+        hint="`--io` gives the new file another type",
     )
 
 
