@@ -346,3 +346,36 @@ def of_another_type(
     return model.finish(
         description="types", min_runtime="1.14.0", inputs={"image": image}, outputs={"last": last}
     )
+
+
+def with_computed_shape() -> bytes:
+    """A `.tflite` that flattens an image to the size of its batch, as a Keras Reshape does."""
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model = TfliteWriter()
+
+    def activation(name: str, shape: tuple[int, ...]) -> int:
+        return model.activation(name, np.int8, shape, scale=np.float32(0.05), zero_point=3)
+
+    def number(name: str, value: int | list[int]) -> int:
+        return model.constant(name, np.array(value, np.int32))
+
+    image, pooled = activation("image", (1, 4, 4, 3)), activation("pooled", (1, 4, 4, 3))
+    flat, logits = activation("flat", (1, 48)), activation("logits", (1, 6))
+    sizes = model.activation("sizes", np.int32, (4,))
+    batch = model.activation("batch", np.int32, ())
+    wanted = model.activation("wanted", np.int32, (2,))
+    _one_pixel(model, image, pooled, 2)
+    model.operator("SHAPE", 1, [pooled], sizes, "ShapeOptions", OutType=2)
+    ends = [sizes, number("first", [0]), number("last", [1]), number("step", [1])]
+    model.operator("STRIDED_SLICE", 1, ends, batch, "StridedSliceOptions", ShrinkAxisMask=1)
+    model.operator("PACK", 1, [batch, number("rest", 48)], wanted, "PackOptions", ValuesCount=2)
+    model.operator("RESHAPE", 1, [pooled, wanted], flat, "ReshapeOptions")
+    kernel = np.random.default_rng(1).integers(-99, 99, (6, 48)).astype(np.int8)
+    scale = np.array([0.002], np.float32)
+    weights = model.constant("kernel", kernel, scale=scale)
+    bias = model.constant("bias", np.zeros(6, np.int32), scale=np.float32(0.05) * scale)
+    model.operator("FULLY_CONNECTED", 4, [flat, weights, bias], logits, "FullyConnectedOptions")
+    return model.finish(
+        description="shapes", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": logits}
+    )

@@ -753,8 +753,8 @@ def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
     read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
     if any(layer.op == "CUSTOM" for layer in read):
         return (
-            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
-            "or without that operator"
+            "convert the file from before it was compiled, if that is an accelerator's operator "
+            "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
     if any(layer.kind == "unknown" and not layer.faults for layer in read):
         return (

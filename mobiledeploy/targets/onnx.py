@@ -14,6 +14,7 @@ from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.ops import divided_input, table
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.lookup import Lookup
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
@@ -58,6 +59,12 @@ def write(
     tensors = graph.tensors()
     model = OnnxWriter(names=tensors)
     image = _write_input(model, graph.input, io, divided=divided)
+    if io != "int8" and all(
+        isinstance(node, Lookup) for node in graph.nodes if graph.input.name in node.inputs
+    ):
+        # A table states no grid: without this pair nothing says which values the codes are.
+        real = model.dequantise(image, graph.input.scale, zero_point(graph.input))
+        image = model.quantise(real, graph.input.scale, zero_point(graph.input))
     stem = onnx_stem.find_stem(graph)
     if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])

@@ -151,6 +151,26 @@ def test_one_operand_may_be_a_constant(
         assert {each.form for each in result.operators} == {"table"}
 
 
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+def test_a_table_of_the_input_leaves_its_grid_stated(io: Any) -> None:
+    constant = np.array(5), (0.031, 4)
+    data = converting.of_one_operator(
+        "MUL", np.uint8, ((0.043, -9), (0.07, 3)), constant=constant, options="MulOptions"
+    )
+    result = convert.to_format(model_file.of_bytes("a file", data), "onnx", io=io)
+    stated = read_onnx(parse(result.data)).input
+    assert (stated.scale, stated.zero_point) == (np.float32(0.043), -9)
+
+
+def test_arithmetic_on_shapes_is_left_out() -> None:
+    data = converting.with_computed_shape()
+    result = as_onnx(data)
+    codes = np.random.default_rng(2).integers(-128, 128, (1, 4, 4, 3)).astype(np.int8)
+    expected = litert.load(data).run(codes)[0]
+    received = ort.load(result.data).run(codes)[0]
+    np.testing.assert_array_equal(received.reshape(expected.shape), expected)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("operator", ["MAXIMUM", "MINIMUM"])
 def test_a_bound_may_be_a_constant(dtype: type[np.integer[Any]], operator: str) -> None:
