@@ -215,7 +215,8 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
-    options = Options(threads=threads)
+    # What the other kernels of both runtimes give says nothing about the conversion.
+    options = Options(threads=threads, only_main=True)
     converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
