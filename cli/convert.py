@@ -29,7 +29,7 @@ def convert(
         str | None,
         typer.Option(
             metavar=f"[{'|'.join(IOS)}]",
-            help="Type of the new file's input and output. Default: that of FILE's input",
+            help="Type of the new file's input and output. Default: those of FILE",
         ),
     ] = None,
     data: _options.ComparedData = None,

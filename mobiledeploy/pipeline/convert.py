@@ -33,11 +33,12 @@ from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.pipeline.tables_of_elements import with_tables
-from mobiledeploy.reading import INPUT, Reading, StoredLayer
+from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -122,7 +123,7 @@ class ConvertReport:
         version: Version of this document.
         source: The file that was read.
         target: The file that was written.
-        io: Type of the target's input and output.
+        io: Type of the target's input.
         exact: Whether the logits of both files are equal for every input, as far as is known:
             every operator gives the same codes, and all images gave equal logits.
         images: Images on which both files ran.
@@ -155,7 +156,7 @@ class Converted:
 
     Attributes:
         data: Its bytes.
-        io: Type of its input and output.
+        io: Type of its input.
         operators: See `ConvertReport`.
         excused: Numbers of the source's layers that are other layers in the target, or other
             functions on other CPUs.
@@ -190,7 +191,7 @@ def convert(
     Args:
         source: An int8 or uint8 `.tflite`, or a QDQ or QOperator `.onnx`.
         target: The file to write, whose name ends in `.tflite` or `.onnx`.
-        io: Type of the target's input and output; None for that of the source's input.
+        io: Type of the target's input and output; None for those of the source.
         allow_inexact: Whether to write also what is not exact.
         data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
         samples: How many images to compare on; None for all photos, or the default.
@@ -215,6 +216,7 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
+    # What the other kernels of both runtimes give says nothing about the conversion.
     options = Options(threads=threads, only_main=True)
     converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
@@ -344,15 +346,16 @@ def to_format(
                 for name, said in failed
             ]
             raise _refusal(file, layers, wanted, found)
-    kind = _io(layers) if io is None else io
+    kind = _io(layers.input) if io is None else io
+    out = _io(layers.output) if io is None else io
     head = head_of(graph)
     copies: dict[str, int] = {}
     if wanted == "onnx":
-        data = onnx.write(graph, certificates, io=kind, head=head, divided=_divides(file))
+        data = onnx.write(graph, certificates, io=kind, out=out, head=head, divided=_divides(file))
     else:
         symmetric = symmetric_kernels(graph)
         graph, copies = symmetric.graph, symmetric.copies
-        data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
+        data = tflite.write(graph, io=kind, out=out, head=head, divided=_divides(file))
     operators = (
         *(
             _of_form(file, layers, form)
@@ -577,18 +580,19 @@ def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) 
     return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
 
 
-def _io(layers: Reading) -> Io:
-    """Return the type of a file's input.
+def _io(tensor: StoredTensor) -> Io:
+    """Return the type of a file's input or output.
 
     Raises:
         ConversionError: It is no type that a file can have here.
     """
     kinds: tuple[Io, ...] = get_args(Io)
     for kind in kinds:
-        if layers.input.dtype == kind:
+        if tensor.dtype == kind:
             return kind
     raise ConversionError(
-        f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
+        f"`{tensor.name}`: expected {', '.join(kinds)}; received {tensor.dtype}",
+        hint="`--io` gives the new file another type",
     )
 
 
@@ -726,8 +730,8 @@ def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
     read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
     if any(layer.op == "CUSTOM" for layer in read):
         return (
-            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
-            "or without that operator"
+            "convert the file from before it was compiled, if that is an accelerator's operator "
+            "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
     if any(layer.kind == "unknown" and not layer.faults for layer in read):
         return (

@@ -219,7 +219,8 @@ class _Maker:
         operator = table.of_kind(layer.kind)
         others = layer.table is not None or layer.kind == "quantize"
         if operator is None and not others:
-            raise ConversionError(f"{layer.op} is no operator of an integer graph")
+            form = " of this form" if table.of_file(layer.op) is not None else ""
+            raise ConversionError(f"{layer.op}{form} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
         if layer.output.unstated:
