@@ -294,7 +294,13 @@ _PROCESS_BEFORE: Final = (
     "`quant_pre_process` of onnxruntime.quantization.shape_inference, called before "
     "`quantize_static`, folds shapes that the network computes while it runs"
 )
-_QUANTISE_ALL: Final = "quantise the whole network: QuantizeLinear has to follow that layer too, the last one included"
+_QUANTISE_ALL: Final = (
+    "quantise the whole network: QuantizeLinear has to follow each layer, the last one included"
+)
+_NORMALISE_BEFORE: Final = (
+    "normalise the input before the network, or quantise it first: what comes before the first "
+    "QuantizeLinear is computed in floats"
+)
 _OF_SHAPES: Final = frozenset({"Expand", "Gather", "Pad", "Reshape", "Resize", "Slice", "Split"})
 """Operators that read shapes or bounds, which an exporter may leave to be computed."""
 
@@ -737,6 +743,8 @@ def _refusal(
     hint = "only networks of the operators in docs/convert.md can be converted"
     if loose:
         hint = _WRITE_ANYWAY
+    elif any(each.layer == INPUT and "without a scale" in each.reason for each in obstacles):
+        hint = _NORMALISE_BEFORE
     elif unknown and not operators.isdisjoint(_OF_SHAPES):
         hint = _PROCESS_BEFORE
     elif any("without a scale" in line for line in lines):
