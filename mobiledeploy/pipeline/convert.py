@@ -57,9 +57,9 @@ Form: TypeAlias = Literal[
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
-grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
-integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
-off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
+grid of scores. `convolution`: a mean, or a line of each channel's codes, as a depthwise one.
+`integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads its inputs, or
+copies of them, by scales that are some units in the last place off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
 several copies of its input, since its weights have nine bits. `quantised bias`: one with the
 integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
 other codes."""
@@ -284,9 +284,9 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
-    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`), prepared by "
-    "`quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: it "
-    "writes the file, and says how far it is off"
+    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`) and prepared "
+    "by `quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: "
+    "it writes the file, and says how far it is off"
 )
 
 
