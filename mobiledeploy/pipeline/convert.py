@@ -285,7 +285,7 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
     "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`) and prepared "
-    "by `quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: "
+    "by `quant_pre_process`, so that ONNX Runtime computes in integers; or use `--allow-inexact`: "
     "it writes the file, and says how far it is off"
 )
 
