@@ -59,10 +59,10 @@ Form: TypeAlias = Literal[
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
 grid of scores. `convolution`: a mean, or a line of each channel's codes, as a depthwise one.
 `integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads its inputs, or
-copies of them, by scales that are some units in the last place off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
-several copies of its input, since its weights have nine bits. `quantised bias`: one with the
-integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
-other codes."""
+copies of them, by scales that are some units in the last place off. `shifted weights`: one whose
+weights lost their zero point. `copied channels`: one that reads several copies of its input, since
+its weights have nine bits. `quantised bias`: one with the integers that ONNX Runtime makes of its
+float bias. `inexact`: an operator that gives other codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,12 +284,10 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
-    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`) and prepared "
-    "by `quant_pre_process`, so that ONNX Runtime computes in integers; or use `--allow-inexact`: "
+    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`), after "
+    "`quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: "
     "it writes the file, and says how far it is off"
 )
-
-
 _PROCESS_BEFORE: Final = (
     "`quant_pre_process` of onnxruntime.quantization.shape_inference, called before "
     "`quantize_static`, folds shapes that the network computes while it runs"
