@@ -1,4 +1,4 @@
-"""Give an `.onnx` tables for nodes that compute each element alone and that no reader knows.
+"""Give an `.onnx` tables in place of unread nodes that compute each element alone.
 
 Batch normalisation, a division by a constant for each channel, a PRelu, a softplus, the tail of a
 GELU in several nodes: between two tensors of 8-bit codes they are a function of one code and its

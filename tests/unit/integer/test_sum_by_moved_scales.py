@@ -19,7 +19,8 @@ A, B, OUT = (
 def given(a: np.float32, b: np.float32) -> Codes:
     left, right = all_pairs()
     operands = Operands(a=left, b=right, zeros=(A.zero_point, B.zero_point, OUT.zero_point))
-    return xnnpack(operands, one(a), one(b), OUT.scale)[0]
+    codes: Codes = xnnpack(operands, one(a), one(b), OUT.scale)[0]
+    return codes
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -16,7 +16,8 @@ OUT = QTensor(name="out", shape=(1, 1, 5), scale=np.float32(0.017), zero_point=1
 
 def lines() -> Int8:
     steps = SLOPES[:, None] * (all_codes() - SOURCE.zero_point) + OFFSETS[:, None]
-    return np.clip(np.rint(steps) + OUT.zero_point, -128, 127).astype(np.int8)
+    codes: Int8 = np.clip(np.rint(steps) + OUT.zero_point, -128, 127).astype(np.int8)
+    return codes
 
 
 def test_lines_become_a_convolution_that_gives_all_codes() -> None:
