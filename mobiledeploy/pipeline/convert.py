@@ -215,7 +215,7 @@ def convert(
         words = f"the source's runtime computes {count} in float32: codes may miss by 1"
         progress(Event("convert", words))
         converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
-    options = Options(threads=threads, only_main=True)
+    options = Options(threads=threads, only_main=True, locate=False)
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / out.name
         beside.write_bytes(converted.data)
