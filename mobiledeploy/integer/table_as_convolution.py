@@ -47,7 +47,8 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     least = (low - slopes[:, None] * codes).max(axis=1)
     most = (high - slopes[:, None] * codes).min(axis=1)
     # A channel of which every code is the lowest or the highest has no bound on one side.
-    least, most = np.maximum(least, most - _FAR), np.minimum(most, least + _FAR)
+    least = np.where(np.isinf(least), most - _FAR, least)
+    most = np.where(np.isinf(most), least + _FAR, most)
     if not (least < most).all() or not np.isfinite(least + most).all():
         return None
     chosen = _weights(slopes, least, most)

@@ -14,6 +14,7 @@
 `in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
 `float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
+`tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `other_network`: builds from a whole model that is none of our networks.

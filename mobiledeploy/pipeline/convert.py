@@ -60,14 +60,14 @@ Form: TypeAlias = Literal[
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
-grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
-integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
-off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
-several copies of its input, since its weights have nine bits. `quantised bias`: one with the
-integers that ONNX Runtime makes of its float bias. `corrected axis`: the same one, of whose
-bias the source names a quantised dimension that there is not; LiteRT runs a copy that names the
-first. `inexact`: an operator that gives
-other codes."""
+grid of scores. `convolution`: a mean, or a line of each channel's codes, as a depthwise one.
+`integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads its inputs, or
+copies of them, by scales that are some units in the last place off. `shifted weights`: one whose
+weights lost their zero point. `copied channels`: one that reads several copies of its input, since
+its weights have nine bits. `quantised bias`: one with the integers that ONNX Runtime makes of its
+float bias. `corrected axis`: the same one, of whose bias the source names a quantised dimension
+that there is not; LiteRT runs a copy that names the first. `inexact`: an operator that gives other
+codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,9 +216,14 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
+    floats = _in_floats(file)
+    if floats:
+        count = f"{len(floats)} operator{'s' * (len(floats) > 1)}"
+        words = f"the source's runtime computes {count} in float32: codes may miss by 1"
+        progress(Event("convert", words))
+        converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
     # What the other kernels of both runtimes give says nothing about the conversion.
-    options = Options(threads=threads, only_main=True)
-    converted = _with_floats(file, converted)
+    options = Options(threads=threads, only_main=True, locate=False)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
@@ -236,36 +241,43 @@ def convert(
     return report
 
 
-def _with_floats(file: ModelFile, converted: Converted) -> Converted:
-    """Return a conversion that names the operators that the source's runtime computes in floats.
+def _in_floats(file: ModelFile) -> frozenset[str]:
+    """Return what layers write that the source's runtime computes in floats.
 
     Raises:
         CorruptFileError: The runtime refuses the source.
         RuntimeDiedError: It crashes on it.
     """
     if file.format != "onnx":
-        return converted
+        return frozenset()
     with Children(runtimes.running(file.format)) as children:
         opened = open_file(file, children)
-        layers = opened.reading
-        reasons = reasons_in_file(opened, layers.layers)
-    operators = list(converted.operators)
-    for place in (place for place, why in enumerate(reasons) if why):
-        if layers.layers[place].kind == "unknown":
-            continue  # what it gives was measured
+        layers = opened.reading.layers
+        reasons = reasons_in_file(opened, layers)
+    # Of layers that are not understood, what they give is measured.
+    return frozenset(
+        layer.name
+        for layer, why in zip(layers, reasons, strict=True)
+        if why and layer.kind != "unknown"
+    )
+
+
+def _with_floats(
+    file: ModelFile,
+    layers: Reading,
+    operators: Sequence[ConvertedOperator],
+    in_floats: Collection[str],
+) -> tuple[ConvertedOperator, ...]:
+    """Return operators, and those that the source's runtime computes in floats, marked."""
+    marked = {each.index: each for each in operators}
+    for place, layer in enumerate(layers.layers):
+        if layer.name not in in_floats:
+            continue
         index, operator, name = _operator_of(file, layers, place)
-        known = [each for each in operators if each.index == index]
-        if known:
-            changed = dataclasses.replace(known[0], in_floats=True)
-            operators[operators.index(known[0])] = changed
-        else:
-            operators.append(
-                ConvertedOperator(
-                    index=index, operator=operator, layer=name, form="operator", in_floats=True
-                )
-            )
-    operators.sort(key=lambda each: each.index)
-    return dataclasses.replace(converted, operators=tuple(operators))
+        plain = ConvertedOperator(index=index, operator=operator, layer=name, form="operator")
+        marked[index] = dataclasses.replace(marked.get(index, plain), in_floats=True)
+    others = [each for each in operators if marked[each.index].layer != each.layer]
+    return tuple(sorted((*marked.values(), *others), key=lambda each: each.index))
 
 
 def require(report: ConvertReport, *, allow_inexact: bool) -> None:
@@ -284,9 +296,23 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
-    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or "
-    "take `--allow-inexact`: it writes the file, and says how far it is off"
+    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`), after "
+    "`quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: "
+    "it writes the file, and says how far it is off"
 )
+_PROCESS_BEFORE: Final = (
+    "`quant_pre_process` of onnxruntime.quantization.shape_inference, called before "
+    "`quantize_static`, folds shapes that the network computes while it runs"
+)
+_QUANTISE_ALL: Final = (
+    "quantise the whole network: QuantizeLinear has to follow each layer, the last one included"
+)
+_NORMALISE_BEFORE: Final = (
+    "normalise the input before the network, or quantise it first: what comes before the first "
+    "QuantizeLinear is computed in floats"
+)
+_OF_SHAPES: Final = frozenset({"Expand", "Gather", "Pad", "Reshape", "Resize", "Slice", "Split"})
+"""Operators that read shapes or bounds, which an exporter may leave to be computed."""
 
 
 def _wanted(path: Path, out: Path) -> Format:
@@ -314,7 +340,12 @@ def _wanted(path: Path, out: Path) -> Format:
 
 
 def to_format(
-    file: ModelFile, wanted: Format, *, io: Io | None = None, allow_inexact: bool = False
+    file: ModelFile,
+    wanted: Format,
+    *,
+    io: Io | None = None,
+    allow_inexact: bool = False,
+    in_floats: Collection[str] = (),
 ) -> Converted:
     """Return a file in a format, without running it.
 
@@ -323,19 +354,21 @@ def to_format(
         wanted: The format.
         io: See `convert`.
         allow_inexact: See `convert`.
+        in_floats: What layers write that the file's runtime computes in floats.
 
     Raises:
         ConversionError: See `convert`.
         CorruptFileError: The file is damaged.
     """
-    whole, biased = with_integer_biases(file)
+    whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
     whole, tables = with_tables(whole, _not_read(layers))
     layers = _with_operators(_read(whole), tables) if tables else layers
-    made = _graph(whole, layers, inexact=allow_inexact)
+    made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
-    if graph is None:
-        raise _refusal(file, layers, wanted, made.obstacles)
+    rounded = tuple(_of_float_sums(file, layers, close))
+    if graph is None or (rounded and not allow_inexact):
+        raise _refusal(file, layers, wanted, (*made.obstacles, *rounded))
     certificates: dict[str, Certificate] = {}
     by_cpu: dict[str, int] = {}
     if wanted == "onnx":
@@ -364,7 +397,8 @@ def to_format(
         ),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
-        *_of_biases(file, layers, biased),
+        *_of_biases(file, layers, biased, "quantised bias"),
+        *_of_biases(file, layers, close, "inexact"),
     )
     loadable = None
     if file.format == "tflite":
@@ -375,6 +409,19 @@ def to_format(
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
     excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
+    # A pool that became a convolution took over the padding before it.
+    excused |= {
+        read.source
+        for form in made.forms
+        for read in layers.layers[form.layer].reads
+        if form.form in _OTHER_LAYERS and read.source != INPUT
+        if layers.layers[read.source].kind == "pad"
+    }
+    excused |= {
+        place
+        for place, layer in enumerate(layers.layers)
+        if layer.name in in_floats and layer.weights is None
+    }
     excused |= {places[name] for name in by_cpu if name in places}
     excused |= {
         places[each.name]
@@ -382,7 +429,7 @@ def to_format(
         if each.differing_after and each.name in places
     }
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
-    excused |= {place for place, _ in _with_writers(file, layers, biased)}
+    excused |= {place for place, _ in _with_writers(file, layers, biased | close)}
     # Whatever the scale of biases is that are all 0.
     excused |= {
         place
@@ -392,9 +439,10 @@ def to_format(
     return Converted(
         data=data,
         io=kind,
-        operators=tuple(sorted(operators, key=lambda each: each.index)),
+        operators=_with_floats(file, layers, operators, in_floats),
         excused=frozenset(excused),
-        added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
+        added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
+        | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
         layers=layers if tables else None,
     )
@@ -436,13 +484,30 @@ def _with_writers(
 
 
 def _of_biases(
-    file: ModelFile, layers: Reading, outputs: Collection[str]
+    file: ModelFile, layers: Reading, outputs: Collection[str], form: Form
 ) -> Iterator[ConvertedOperator]:
-    """Yield the operators whose float biases ONNX Runtime quantises."""
+    """Yield the operators that have float biases, and write certain outputs."""
     for place, number in _with_writers(file, layers, outputs):
         layer = layers.layers[place]
         yield ConvertedOperator(
-            index=number, operator=layer.op, layer=layer.name, form="quantised bias"
+            index=number,
+            operator=layer.op,
+            layer=layer.name,
+            form=form,
+            lsb=int(form == "inexact"),
+        )
+
+
+def _of_float_sums(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[Obstacle]:
+    """Yield the layers to which ONNX Runtime adds a float bias in float32."""
+    for place, _ in _with_writers(file, layers, outputs):
+        yield Obstacle(
+            layer=place,
+            reason="its bias is float32 and its input not quantised behind a Reshape or Flatten, "
+            "so that its runtime adds in float32: codes may miss its by 1",
+            inexact=True,
         )
 
 
@@ -481,7 +546,9 @@ def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
     return dataclasses.replace(layers, layers=tuple(named))
 
 
-def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
+def _graph(
+    file: ModelFile, layers: Reading, *, inexact: bool, in_floats: Collection[str]
+) -> GraphOfReading:
     if file.format == "tflite":
         try:
             graph = tflite_reader.read(file.tflite)
@@ -490,7 +557,7 @@ def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading
         else:
             places = {layer.name: index for index, layer in enumerate(layers.layers)}
             return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
-    made = graph_of(layers, inexact=inexact)
+    made = graph_of(layers, inexact=inexact, in_floats=in_floats)
     others = tuple(_of_other_kernels(file, layers))
     if not others:
         return made
@@ -718,10 +785,21 @@ def _refusal(
         lines.append(f"{where}: {obstacle.reason}")
     count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
     loose = bool(obstacles) and all(obstacle.inexact for obstacle in obstacles)
+    operators = {layers.layers[each.layer].op for each in obstacles if each.layer >= 0}
+    unknown = any(" is not understood" in line for line in lines)
+    hint = _hint_of(layers, obstacles)
+    if loose:
+        hint = _WRITE_ANYWAY
+    elif any(each.layer == INPUT and "without a scale" in each.reason for each in obstacles):
+        hint = _NORMALISE_BEFORE
+    elif unknown and not operators.isdisjoint(_OF_SHAPES):
+        hint = _PROCESS_BEFORE
+    elif any("without a scale" in line for line in lines):
+        hint = _QUANTISE_ALL
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint=_WRITE_ANYWAY if loose else _hint_of(layers, obstacles),
+        hint=hint,
     )
 
 
