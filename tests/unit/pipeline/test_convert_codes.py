@@ -148,7 +148,9 @@ def test_one_operand_may_be_a_constant(
             operator, dtype, grids, constant=constant, options=OPERATORS[operator]
         )
         result = same_codes(data, dtype)
-        assert {each.form for each in result.operators} == {"table"}
+        forms = {each.form for each in result.operators}
+        # A table for each channel is a depthwise convolution where one gives all codes.
+        assert forms == {"table"} or (size and forms == {"convolution"})
 
 
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
