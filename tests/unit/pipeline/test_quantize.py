@@ -214,3 +214,15 @@ def test_an_open_size_and_several_outputs_are_asked_for(tmp_path: Path) -> None:
     imported = read_model(path, image_size=(16, 24), output="logits")
     assert imported.graph.input_shape == (16, 24, 3)
     assert imported.classes == len(NAMES)
+
+
+def test_folders_count_one_label_each_where_several_may_hold(photos: Path, tmp_path: Path) -> None:
+    side = grey_levels.SIDE
+    model = small_floats.file(tmp_path / "m.tflite", (side, side, 3), 4, last="logistic")
+    out = tmp_path / "build"
+    report = quantize(model, out, data=photos, labels=NAMES, scaling=SCALINGS["0..1"])
+    assert report.scores == ()
+    assert [line.decisions.total for line in report.label_scores] == [32] * 3
+    assert [line.present.total for line in report.label_scores] == [8] * 3
+    verified = build.verify(out, data=photos)
+    assert verified.scores == ()

@@ -15,6 +15,8 @@ import tf_keras
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.importers import keras as importer
+from mobiledeploy.network.importers import keras_activations
+from mobiledeploy.network.importers.builder import GraphBuilder
 
 pytestmark = [
     pytest.mark.usefixtures("without_children"),
@@ -451,6 +453,17 @@ def test_weights_go_to_the_layer_whose_name_they_have(tmp_path: Path) -> None:
     inputs = images(8, 8, 3)
     expected = keras_models.predicted(model, inputs)
     assert keras_models.difference(importer.read(path), inputs, expected) < ROUNDING
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_tensorflows_own_names_of_functions_are_known(name: str) -> None:
+    of_tensorflow = {"class_name": "function", "module": "builtins", "config": f"{name}_v2"}
+    builder = GraphBuilder(channels_last=True)
+    activation = keras_activations.of_setting(of_tensorflow, keras_2=False)
+    activation(builder, builder.made("input", (1, 3), (1,)))
+    assert [node.op for node in builder.nodes] == [name]
+    with pytest.raises(keras_activations.SettingError, match="in place of a function"):
+        keras_activations.of_setting({**of_tensorflow, "config": "swish"}, keras_2=False)
 
 
 def test_nan_in_the_weights_is_named(tmp_path: Path) -> None:
