@@ -26,6 +26,10 @@ _FLATTEST: Final = 2.0**-10
 """Smallest slope that is tried: of a channel that is constant."""
 _FAR: Final = 1.0
 """Steps from a bound within which a line is looked for that has no other bound."""
+_TRIED: Final = 33
+"""Slopes that are tried about that one."""
+_LARGEST_BIAS: Final = 2**24
+"""Sums beyond are rounded in float32."""
 _ROOM: Final = 0.05
 """Of the room between a line and the halves next to it, what a bias keeps on either side."""
 
@@ -43,15 +47,7 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     steps = table.astype(np.float64) - output.zero_point
     low = np.where(table > QMIN, steps - 0.5, -np.inf)
     high = np.where(table < QMAX, steps + 0.5, np.inf)
-    slopes = _slopes(low, high, codes)
-    least = (low - slopes[:, None] * codes).max(axis=1)
-    most = (high - slopes[:, None] * codes).min(axis=1)
-    # A channel of which every code is the lowest or the highest has no bound on one side.
-    least = np.where(np.isinf(least), most - _FAR, least)
-    most = np.where(np.isinf(most), least + _FAR, most)
-    if not (least < most).all() or not np.isfinite(least + most).all():
-        return None
-    chosen = _weights(slopes, least, most)
+    chosen = _weights(low, high, codes)
     if chosen is None:
         return None
     kernel, multipliers, bias = chosen
@@ -100,25 +96,54 @@ def _slopes(low: Reals, high: Reals, codes: npt.NDArray[np.int64]) -> Reals:
 
 
 def _weights(
-    slopes: Reals, least: Reals, most: Reals
+    low: Reals, high: Reals, codes: npt.NDArray[np.int64]
 ) -> tuple[Int8, Reals, npt.NDArray[np.int32]] | None:
     """Return weight, multiplier and bias of each channel; None where one has none.
 
-    Args:
-        slopes: Of the lines.
-        least: Lowest value of each line at the code of real 0.
-        most: Its highest.
+    Of the lines through the room between all bounds, a bias gives those that meet the code of real
+    0 at a multiple of the multiplier.
     """
-    sizes = np.arange(QMAX, 0, -1)
-    multipliers = np.maximum(np.abs(slopes), np.finfo(np.float32).eps)[:, None] / sizes
-    middle = np.rint((least + most)[:, None] / 2 / multipliers)
-    away = np.abs(middle * multipliers - (least + most)[:, None] / 2)
-    room = (most - least)[:, None] / 2
-    best = (away / room).argmin(axis=1)
-    rows = np.arange(len(slopes))
-    bias = middle[rows, best]
-    if ((away / room)[rows, best] > 1 - _ROOM).any() or (np.abs(bias) >= 2**30).any():
+    best, sizes = _slopes(low, high, codes), np.arange(QMAX, 0, -1)
+    _, widest = _between(low, high, codes, best)
+    rows = np.arange(len(best))
+    nearest = np.full(len(best), np.inf)
+    found = np.zeros(len(best), np.int64), np.ones(len(best)), np.zeros(len(best))
+    for part in np.linspace(-1, 1, _TRIED):
+        slopes = best + part * widest * 2 / codes.size
+        middle, room = _between(low, high, codes, slopes)
+        multipliers = np.maximum(np.abs(slopes), np.finfo(np.float32).eps)[:, None] / sizes
+        bias = np.rint(middle[:, None] / multipliers)
+        away = np.abs(bias * multipliers - middle[:, None])
+        away = np.where(room[:, None] > 0, away / np.maximum(room, 1e-9)[:, None], np.inf)
+        place = away.argmin(axis=1)
+        better = away[rows, place] < nearest
+        nearest = np.where(better, away[rows, place], nearest)
+        now = (
+            np.where(slopes < 0, -1, 1) * sizes[place],
+            multipliers[rows, place],
+            bias[rows, place],
+        )
+        found = tuple(np.where(better, new, old) for new, old in zip(now, found, strict=True))
+    kernel, factors, biases = found
+    if (nearest > 1 - _ROOM).any() or (np.abs(biases) >= _LARGEST_BIAS).any():
         return None
-    signs = np.where(slopes < 0, -1, 1)
-    kernel: Int8 = (signs * sizes[best]).astype(np.int8)
-    return kernel, multipliers[rows, best], bias.astype(np.int32)
+    return kernel.astype(np.int8), factors, biases.astype(np.int32)
+
+
+def _between(
+    low: Reals, high: Reals, codes: npt.NDArray[np.int64], slopes: Reals
+) -> tuple[Reals, Reals]:
+    """Return the middle of the values that lines have at the code of real 0, and half their width.
+
+    Args:
+        low: Lower bound of each channel's value at each code.
+        high: Upper bound.
+        codes: Counted from that of real 0.
+        slopes: Of the lines.
+    """
+    line = slopes[:, None] * codes
+    least, most = (low - line).max(axis=1), (high - line).min(axis=1)
+    # A channel of which every code is the lowest or the highest has no bound on one side.
+    least = np.where(np.isinf(least), most - _FAR, least)
+    most = np.where(np.isinf(most), least + _FAR, most)
+    return (least + most) / 2, (most - least) / 2
