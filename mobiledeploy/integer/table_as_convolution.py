@@ -38,19 +38,25 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     """Return a convolution that gives the codes of a table; None if none was found.
 
     Args:
-        table: int8, shape (channels, 256): the output's code of each code, -128 first.
+        table: int8, shape (channels, 256): the output's code of each code, -128 first; or (256,)
+            where it is that of all channels.
         source: What it reads, an image of as many channels.
         output: What it writes, of the same shape.
     """
-    channels = len(table)
+    channels = source.shape[-1]
+    rows = np.atleast_2d(table)
     codes = np.arange(QMIN, QMAX + 1) - source.zero_point
-    steps = table.astype(np.float64) - output.zero_point
-    low = np.where(table > QMIN, steps - 0.5, -np.inf)
-    high = np.where(table < QMAX, steps + 0.5, np.inf)
+    steps = rows.astype(np.float64) - output.zero_point
+    low = np.where(rows > QMIN, steps - 0.5, -np.inf)
+    high = np.where(rows < QMAX, steps + 0.5, np.inf)
     chosen = _weights(low, high, codes)
     if chosen is None:
         return None
-    kernel, multipliers, bias = chosen
+    kernel, multipliers, bias = (
+        np.resize(chosen[0], channels),
+        np.resize(chosen[1], channels),
+        np.resize(chosen[2], channels),
+    )
     scale = (multipliers * float(output.scale) / float(source.scale)).astype(np.float32)
     weights = QWeights(
         kernel=kernel.reshape(1, 1, 1, channels),
@@ -60,7 +66,7 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     )
     sums = codes[:, None] * kernel.astype(np.int64) + bias
     given = requantise(sums.astype(np.float32), weights, source, output, (QMIN, QMAX))
-    if not np.array_equal(given.T, table) or not (multipliers < WIDEST_MULTIPLIER).all():
+    if not (rows == given.T).all() or not (multipliers < WIDEST_MULTIPLIER).all():
         return None
     return Conv(
         input=source.name,
@@ -107,7 +113,7 @@ def _weights(
     _, widest = _between(low, high, codes, best)
     rows = np.arange(len(best))
     nearest = np.full(len(best), np.inf)
-    found = np.zeros(len(best), np.int64), np.ones(len(best)), np.zeros(len(best))
+    kernel, factors, biases = np.zeros(len(best)), np.ones(len(best)), np.zeros(len(best))
     for part in np.linspace(-1, 1, _TRIED):
         slopes = best + part * widest * 2 / codes.size
         middle, room = _between(low, high, codes, slopes)
@@ -118,13 +124,10 @@ def _weights(
         place = away.argmin(axis=1)
         better = away[rows, place] < nearest
         nearest = np.where(better, away[rows, place], nearest)
-        now = (
-            np.where(slopes < 0, -1, 1) * sizes[place],
-            multipliers[rows, place],
-            bias[rows, place],
-        )
-        found = tuple(np.where(better, new, old) for new, old in zip(now, found, strict=True))
-    kernel, factors, biases = found
+        signed = np.where(slopes < 0, -1, 1) * sizes[place]
+        kernel = np.where(better, signed, kernel)
+        factors = np.where(better, multipliers[rows, place], factors)
+        biases = np.where(better, bias[rows, place], biases)
     if (nearest > 1 - _ROOM).any() or (np.abs(biases) >= _LARGEST_BIAS).any():
         return None
     return kernel.astype(np.int8), factors, biases.astype(np.int32)

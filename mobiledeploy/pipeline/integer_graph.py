@@ -433,7 +433,9 @@ class _Maker:
         node = _of_table(layer, codes, source, output) if unary else None
         if node is not None:
             return self._append(index, node)
-        if layer.table is not None and layer.table.ndim > 1:
+        by_channel = layer.table is not None and layer.table.ndim > 1
+        line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
+        if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
             image = dataclasses.replace(output, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)
