@@ -37,7 +37,7 @@ from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.pipeline.tables_of_elements import with_tables
+from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
@@ -539,11 +539,15 @@ def _not_read(layers: Reading) -> frozenset[str]:
 
 
 def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
-    """Return layers in which tables have the names of the operators that they stand for."""
-    named = (
-        dataclasses.replace(layer, op=tables.get(layer.name, layer.op)) for layer in layers.layers
-    )
-    return dataclasses.replace(layers, layers=tuple(named))
+    """Return layers under their names in the file, tables with the operators they stand for."""
+
+    def named(layer: StoredLayer) -> StoredLayer:
+        name, moved, _ = layer.name.partition(MOVED)
+        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
+        operator = tables.get(name, layer.op)
+        return dataclasses.replace(layer, name=name, op=operator, output=output)
+
+    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
 
 
 def _graph(

@@ -491,7 +491,9 @@ class _Maker:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
         same = np.zeros(codes.size, np.int64)
-        if layer.table is not None and layer.table.ndim > 1:
+        by_channel = layer.table is not None and layer.table.ndim > 1
+        line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
+        if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
             image = dataclasses.replace(output, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)

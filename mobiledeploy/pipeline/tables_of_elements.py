@@ -21,6 +21,9 @@ from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.runtimes import ort
 
+MOVED: Final = "/channels last for "
+"""Between the name of a tensor and that of a table: a copy of it with its channels last."""
+
 _CODES: Final = 2 * OFFSET
 _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 _OF_CODES: Final = {"QLinearAdd": (0, 3), "QLinearMul": (0, 3), "QLinearSigmoid": (0,)} | {
@@ -333,9 +336,11 @@ class _Graph:
         nodes, before, after = list[Any](), root, f"{name}/looked up" if moved else name
         if moved:
             nodes.append(
-                helper.make_node("Transpose", [before], [f"{name}/last"], perm=[0, 2, 3, 1])
+                helper.make_node(
+                    "Transpose", [before], [f"{root}{MOVED}{name}"], perm=[0, 2, 3, 1]
+                )
             )
-            before = f"{name}/last"
+            before = f"{root}{MOVED}{name}"
         nodes.append(helper.make_node("Cast", [before], [f"{name}/places"], to=TensorProto.INT32))
         before = f"{name}/places"
         if channels > 1:

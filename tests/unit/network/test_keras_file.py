@@ -236,7 +236,7 @@ def test_an_archive_of_zeros_is_not_unpacked(path: Path, monkeypatch: pytest.Mon
     replace(path, model_weights_h5=bytes(1 << 20))
     monkeypatch.setattr(keras_file, "SMALL", 1 << 19)
     with pytest.raises(CorruptFileError, match="more than 100 times its bytes"):
-        keras_file.read_weights_in_this_process(path)
+        keras_file.read_to_bytes(str(path))
 
 
 @pytest.mark.parametrize(
