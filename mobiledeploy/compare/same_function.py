@@ -437,7 +437,10 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
         own: object = operator
         if function.format != "tflite" or not isinstance(own, OwnKernel):
             return []
-        return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
+        try:
+            return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
+        except ConversionError:
+            return []
     kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 
