@@ -33,12 +33,16 @@ from mobiledeploy.ops.capabilities import (
     Cases,
     Certified,
     MovesCodes,
-    OwnKernel,
     Sampled,
     StatesMultiplier,
 )
 from mobiledeploy.ops.certificate import all_codes
-from mobiledeploy.ops.each_kernel import by_each_kernel, limits
+from mobiledeploy.ops.each_kernel import (
+    by_each_kernel,
+    by_own_kernel,
+    computes_unsigned,
+    limits,
+)
 from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
@@ -290,8 +294,7 @@ def node_of(
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
-        unsigned = file == "tflite" and out.dtype == "uint8"
-        output = dataclasses.replace(output, unsigned=unsigned)
+        output = dataclasses.replace(output, unsigned=computes_unsigned(file, out.dtype))
         return operator, operator.node_of(layer, inputs, output), inputs
     except ConversionError:
         return None
@@ -434,10 +437,8 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     if not isinstance(operator, Certified):
         return []
     if limits(operator, function.format, node, inputs, layer.op):
-        own: object = operator
-        if function.format != "tflite" or not isinstance(own, OwnKernel):
-            return []
-        return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
+        others = by_own_kernel(operator, function.format, node, inputs, cases)
+        return [np.clip(codes, *layer.clamp) for codes in others]
     kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 

@@ -131,7 +131,11 @@ class OwnKernel(Protocol):
     """A `Certified` module whose operator TFLite computes itself where XNNPACK takes it not."""
 
     def litert_own(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> Codes:
-        """Return the output codes of cases by TFLite's own kernel."""
+        """Return the output codes of cases by TFLite's own kernel.
+
+        Raises:
+            ConversionError: They depend on more than the case.
+        """
 
 
 @runtime_checkable

@@ -788,28 +788,25 @@ def _refusal(
         where = f"operator {index}, {operator} `{name}`" if index >= 0 else f"input `{name}`"
         lines.append(f"{where}: {obstacle.reason}")
     count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
-    loose = bool(obstacles) and all(obstacle.inexact for obstacle in obstacles)
-    operators = {layers.layers[each.layer].op for each in obstacles if each.layer >= 0}
-    unknown = any(" is not understood" in line for line in lines)
-    hint = _hint_of(layers, obstacles)
-    if loose:
-        hint = _WRITE_ANYWAY
-    elif any(each.layer == INPUT and "without a scale" in each.reason for each in obstacles):
-        hint = _NORMALISE_BEFORE
-    elif unknown and not operators.isdisjoint(_OF_SHAPES):
-        hint = _PROCESS_BEFORE
-    elif any("without a scale" in line for line in lines):
-        hint = _QUANTISE_ALL
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint=hint,
+        hint=_hint_of(file.format, layers, obstacles),
     )
 
 
-def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
+def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> str:
     """Return what helps a user whose file cannot be converted."""
+    if obstacles and all(obstacle.inexact for obstacle in obstacles):
+        return _WRITE_ANYWAY
     read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
+    if source == "onnx":
+        if layers.input.scale is None and len(read) < len(obstacles):
+            return _NORMALISE_BEFORE
+        if any(layer.kind == "unknown" and layer.op in _OF_SHAPES for layer in read):
+            return _PROCESS_BEFORE
+        if any(layer.output.scale is None for layer in read):
+            return _QUANTISE_ALL
     if any(layer.op == "CUSTOM" for layer in read):
         return (
             "convert the file from before it was compiled, if that is an accelerator's operator "
