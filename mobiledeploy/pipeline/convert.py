@@ -254,12 +254,16 @@ def _in_floats(file: ModelFile) -> frozenset[str]:
         opened = open_file(file, children)
         layers = opened.reading.layers
         reasons = reasons_in_file(opened, layers)
-    # Of layers that are not understood, what they give is measured.
+    # Of layers that are not understood, what they give is measured. A node on codes computes with
+    # them, whatever kernel runs it; with several reasons it is not known which layers these are.
     return frozenset(
         layer.name
         for layer, why in zip(layers, reasons, strict=True)
-        if why and layer.kind != "unknown"
+        if len(why) == 1 and layer.kind != "unknown" and not layer.op.startswith(_ON_CODES)
     )
+
+
+_ON_CODES: Final = ("QGemm", "QLinear")
 
 
 def _with_floats(
