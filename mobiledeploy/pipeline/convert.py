@@ -39,6 +39,7 @@ from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
 from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.runtimes import ort_optimised
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -255,11 +256,13 @@ def _in_floats(file: ModelFile) -> frozenset[str]:
         layers = opened.reading.layers
         reasons = reasons_in_file(opened, layers)
     # Of layers that are not understood, what they give is measured. A node on codes computes with
-    # them, whatever kernel runs it; with several reasons it is not known which layers these are.
+    # them, whatever kernel runs it.
     return frozenset(
         layer.name
         for layer, why in zip(layers, reasons, strict=True)
-        if len(why) == 1 and layer.kind != "unknown" and not layer.op.startswith(_ON_CODES)
+        if ort_optimised.IN_FLOATS in why
+        and layer.kind != "unknown"
+        and not layer.op.startswith(_ON_CODES)
     )
 
 
