@@ -25,7 +25,7 @@ from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import sources
 from mobiledeploy.data.dataset import Dataset, Pixels
 from mobiledeploy.network.importers.imported import Imported
-from mobiledeploy.pipeline import build, value_inputs
+from mobiledeploy.pipeline import build, prepare, value_inputs
 from mobiledeploy.pipeline import input_range as ranges
 from mobiledeploy.pipeline import quantize as from_file
 from mobiledeploy.spec import defaults
@@ -288,7 +288,7 @@ def _data(
         return images
     array: npt.NDArray[Any] = np.asarray(images)
     if array.dtype.kind == "f":
-        imported = from_file.read_model(path, image_size=image_size, output=output)
+        imported = prepare.read_model(path, image_size=image_size, output=output)
         if not value_inputs.is_image(imported.graph.input_shape):
             np.save(folder / "values.npy", array)
             return folder / "values.npy"

@@ -17,7 +17,7 @@ from mobiledeploy.lint.report import (
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range, tasks, value_inputs
-from mobiledeploy.pipeline.quantize import refusals
+from mobiledeploy.pipeline.prepare import refusals
 from mobiledeploy.spec.config import Task
 
 _HEADS: Final[Mapping[str, Head]] = {

@@ -14,7 +14,7 @@ from mobiledeploy.network import weight_matching
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.table_matching import scaling_of
 from mobiledeploy.network.weight_matching import WholeModel
-from mobiledeploy.pipeline import class_order, input_range, resume, tasks
+from mobiledeploy.pipeline import class_order, input_range, prepare, resume, tasks
 from mobiledeploy.pipeline import quantize as quantizing
 from mobiledeploy.pipeline.preflight import StartingWeights
 from mobiledeploy.spec import defaults
@@ -57,7 +57,7 @@ def build(
     assert isinstance(model.stored, WholeModel)  # noqa: S101 - weights alone have no graph
     own = weight_matching.image_size_of(model.stored)
     size = (config.model.image_size,) * 2 if own is None else None
-    imported = quantizing.read_model(model.path, image_size=size)
+    imported = prepare.read_model(model.path, image_size=size)
     _check_options(config, model.stored, imported, why, asked=asked, start=start)
     _check_classes(imported, model.path, dataset)
     fine_tuning = _fine_tuning(config, asked)

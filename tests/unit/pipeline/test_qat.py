@@ -11,7 +11,8 @@ from onnx import helper, numpy_helper
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.pipeline import calibrate, qat
-from mobiledeploy.pipeline.quantize import prepare, quantize, read_model
+from mobiledeploy.pipeline.prepare import prepare, read_model
+from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS

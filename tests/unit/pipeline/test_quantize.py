@@ -17,7 +17,8 @@ from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
-from mobiledeploy.pipeline.quantize import _unsupported, quantize, read_model
+from mobiledeploy.pipeline.prepare import _unsupported, read_model
+from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
