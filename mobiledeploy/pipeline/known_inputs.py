@@ -1,4 +1,4 @@
-"""Find out how photos or values become a network's input, and which class each output is."""
+"""`Known`: how photos or values become a network's input, with the class of each output."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Read a model file and simplify its network, ready to be quantised."""
+"""Prepare the network of a model file to be quantised: read it, then simplify it."""
 
 import dataclasses
 from collections.abc import Iterator

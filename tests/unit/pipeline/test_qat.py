@@ -114,7 +114,7 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("photos are read")
 
-    monkeypatch.setattr("mobiledeploy.pipeline.quantize.load", read)
+    monkeypatch.setattr("mobiledeploy.pipeline.known_inputs.load", read)
     out = tmp_path / "build"
     assert "received random ones" in refused(out, RANDOM)
     assert "needs folders of photos that are named" in refused(out, photos, "labels", classes=6)
