@@ -149,7 +149,8 @@ def by_tensorflow(kind: str) -> bytes:
         x = layers.Activation("tanh")(layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(8, 1)(x)))
     else:
         x = layers.ReLU()(x)
-        parts = [layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x)]
+        scores = layers.Conv2D(8, 1, 2, activation="sigmoid")(x)
+        parts = [layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x), scores]
         x = layers.Conv2D(8, 2)(layers.ZeroPadding2D(1)(layers.Concatenate()(parts)))
     x = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
     model = tf.keras.Model(image, x)

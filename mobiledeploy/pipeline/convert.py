@@ -414,7 +414,10 @@ def to_format(
             loadable = mended
             operators = (*operators, *_of_axes(file, changed))
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
-    excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    # These have no node in an integer graph but a table, which a reader finds no twin of.
+    excused |= {
+        form.layer for form in made.forms if layers.layers[form.layer].kind in _TABLES_ONLY
+    }
     excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
     # A pool that became a convolution took over the padding before it.
     excused |= {
@@ -754,6 +757,8 @@ def _of_kernels(
         )
 
 
+_TABLES_ONLY: Final = frozenset({"quantize", "unknown"})
+"""Kinds of layers that an integer graph holds as tables only."""
 _OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
 """Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6

@@ -221,8 +221,12 @@ def test_weights_that_fit_without_their_zero_point_are_shifted() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
 @pytest.mark.parametrize("kind", ["residual", "gated", "joined"])
-def test_a_file_of_tensorflow_s_converter_keeps_its_codes_both_ways(kind: str) -> None:
+def test_a_file_of_tensorflow_s_converter_keeps_its_codes_both_ways(
+    tmp_path: Path, kind: str
+) -> None:
     data = converting.by_tensorflow(kind)
+    (tmp_path / "a.tflite").write_bytes(data)
+    assert convert.convert(tmp_path / "a.tflite", tmp_path / "b.onnx").failures == ()
     there = converted(data, "onnx").data
     back = converted(there, "tflite").data
     images = np.random.default_rng(4).integers(-128, 128, (60, 12, 12, 3), np.int8)
