@@ -34,8 +34,9 @@ Threads: TypeAlias = Annotated[
 InputRange: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar=f"[{'|'.join(INPUT_RANGES)}|caffe]",
-        help="Range of the input for pixels of 0 to 255, if the file does not say it",
+        metavar=f"[{'|'.join(INPUT_RANGES)}|caffe|RANGE-bgr]",
+        help="Range of the input for pixels of 0 to 255, if the file does not say it. 0..1-bgr "
+        "and the like: its channels are blue, green, red, as OpenCV reads images",
     ),
 ]
 Mean: TypeAlias = Annotated[
@@ -121,7 +122,7 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
     inner = IMPORT_RANGES[input_range]
     if inner.bgr:
         raise RequestError(
-            f"`--input-range {input_range}` has a mean of its own, received another",
+            f"`--input-range {input_range}` cannot be combined with a mean and std",
             hint="leave out `--mean` and `--std`",
         )
     low, high = (((edge - inner.mean[0]) / inner.std[0]) for edge in (0, 255))

@@ -98,7 +98,8 @@ def quantize(
             takes an array of its inputs, or a `.npy` or `.npz`.
         out: Build folder, for `verify_build` and `bundle`; None to write none.
         input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1`, `0..255` or
-            `caffe` (pixels in the order blue, green, red less ImageNet's mean), if the model does
+            `caffe` (pixels in the order blue, green, red less ImageNet's mean), or `-1..1-bgr`,
+            `0..1-bgr`, `0..255-bgr` (blue, green, red, as OpenCV reads images), if the model does
             not say it by its layers.
         mean: Mean of the pixels, 0 to 255, one or one a channel, in place of `input_range`.
         std: Standard deviation of the pixels, likewise.

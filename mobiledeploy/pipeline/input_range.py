@@ -14,7 +14,13 @@ from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.pipeline.tasks import last_operator
 from mobiledeploy.runtimes import Array, litert
-from mobiledeploy.spec.channel_scaling import CANDIDATES, SCALINGS, ChannelScaling, options_of
+from mobiledeploy.spec.channel_scaling import (
+    CANDIDATES,
+    COLOURS,
+    SCALINGS,
+    ChannelScaling,
+    options_of,
+)
 from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.targets import float_tflite
 from mobiledeploy.verify.outputs import input_choice
@@ -53,6 +59,12 @@ def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> 
                 f"{name}; received {len(scaling.mean)}",
                 hint="give as many numbers to `--mean` and `--std` as there are channels",
             )
+        if not scaling.fits(channels):
+            raise RequestError(
+                f"expected a network of {COLOURS} channels for {scaling.name}; {name} has "
+                f"{channels}",
+                hint="leave out `-bgr`",
+            )
         mean, std = np.array(scaling.mean, np.float64), np.array(scaling.std, np.float64)
         if scaling.bgr:
             graph = _reversed(_scaled(imported.graph, 1 / std[::-1], -mean[::-1] / std[::-1]))
@@ -69,7 +81,8 @@ def not_known(name: str) -> RequestError:
     """Return the error that nobody says how pixels become a file's input."""
     return RequestError(
         f"{name} does not say how pixels become its input",
-        hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255`; for "
+        hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255` "
+        "(`0..1-bgr` if it was trained on images of OpenCV: blue, green, red); for "
         "Keras's ResNet50 and VGG `--input-range caffe`; for "
         f"torchvision and timm `{options_of(SCALINGS['torchvision'])}`",
     )
@@ -111,7 +124,6 @@ def choose(
         pixels,
         (labels, *(order[labels] for order in orders)),
         tried=tried,
-        candidates=CANDIDATES,
     )
 
 

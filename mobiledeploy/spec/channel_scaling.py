@@ -17,6 +17,8 @@ from mobiledeploy.spec.config import Scaling
 
 CHANNELS: Final = (1, 3)
 """Numbers of channels that images can have."""
+COLOURS: Final = 3
+"""Number of channels that have an order: red, green, blue or blue, green, red."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class ChannelScaling:
         """Return a scaling that is one for all channels."""
         mean, std = scaling
         return named((mean,), (std,))
+
+    def fits(self, channels: int) -> bool:
+        """Whether a network of so many channels can have this scaling."""
+        return len(self.mean) in {1, channels} and (channels == COLOURS or not self.bgr)
 
     def inputs(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the network's input, of the shape of the pixels, whose channels come last."""
@@ -130,7 +136,14 @@ CAFFE: Final = ChannelScaling(
     bgr=True,
 )
 """What Keras's ResNet and VGG are trained with."""
-CANDIDATES: Final[Mapping[str, ChannelScaling]] = {**SCALINGS, "caffe": CAFFE}
+REVERSED: Final[Mapping[str, ChannelScaling]] = {
+    f"{name}-bgr": dataclasses.replace(
+        scaling, name=f"{scaling.name} in the order blue, green, red", bgr=True
+    )
+    for name, scaling in RANGES.items()
+}
+"""`RANGES` of networks that were trained on images as OpenCV reads them."""
+CANDIDATES: Final[Mapping[str, ChannelScaling]] = {**SCALINGS, "caffe": CAFFE, **REVERSED}
 """What is tried on photos of known classes."""
-IMPORT_RANGES: Final[Mapping[str, ChannelScaling]] = {**RANGES, "caffe": CAFFE}
+IMPORT_RANGES: Final[Mapping[str, ChannelScaling]] = {**RANGES, "caffe": CAFFE, **REVERSED}
 """By their names: the ranges that a user can say of a model file."""

@@ -209,16 +209,18 @@ class InputCandidate:
     """A scaling of pixels that was tried on labelled photos.
 
     Attributes:
-        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
+        name: One of `channel_scaling.CANDIDATES`.
         mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
         std: Likewise.
         right: How often the float network is right with it.
+        bgr: Whether the network's channels are then blue, green, red.
     """
 
     name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     right: Accuracy
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,16 +229,21 @@ class InputChoice:
 
     Attributes:
         chosen: Name of the best candidate; empty if it is not plainly better than the second.
-        candidates: All candidates, the best first.
-        p: p-value of McNemar's exact test of the best against the second.
+        candidates: All candidates that were tried, the most often right first.
+        p: p-value of McNemar's exact test of `best` against `second`.
         near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
             its accuracy reaches that.
+        best: Name of the best candidate. One in the order blue, green, red is not, if it is not
+            plainly better than the others.
+        second: Name of the one that the best must be plainly better than.
     """
 
     chosen: str
     candidates: tuple[InputCandidate, ...]
     p: float
     near_chance: bool
+    best: str = dataclasses.field(default="", metadata=OMIT)
+    second: str = dataclasses.field(default="", metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

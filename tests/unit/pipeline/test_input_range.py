@@ -14,7 +14,7 @@ from mobiledeploy.pipeline import input_range
 from mobiledeploy.pipeline.class_order import orders
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.channel_scaling import CANDIDATES, SCALINGS
+from mobiledeploy.spec.channel_scaling import CANDIDATES, REVERSED, SCALINGS
 from mobiledeploy.targets import float_tflite
 
 NUMBERS = tuple(sorted(str(number) for number in range(1, 13)))
@@ -25,7 +25,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return grey_levels.photos(tmp_path_factory.mktemp("photos"), tuple("abcdefgh"), each=6)
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("name", sorted(set(CANDIDATES) - set(REVERSED)))
 def test_the_range_that_a_network_was_made_for_is_chosen(
     name: str, photos: Path, tmp_path: Path
 ) -> None:
@@ -35,7 +35,7 @@ def test_the_range_that_a_network_was_made_for_is_chosen(
     assert report.input_choice.chosen == name
     first, *others = report.input_choice.candidates
     assert first.right.correct == first.right.total == 40  # of 48; 8 are for validation
-    assert {first.name, *(other.name for other in others)} == set(CANDIDATES)
+    assert {first.name, *(other.name for other in others)} == set(CANDIDATES) - set(REVERSED)
     assert f"{name} was chosen; of 40 images right with {name} 100% (40)" in report.note
     assert report.class_order is not None
     assert report.class_order.given.correct == 40
@@ -82,6 +82,30 @@ def test_a_wrong_order_of_the_classes_does_not_hide_the_range(tmp_path: Path) ->
     choice = input_range.choose(imported.graph, pixels, labels, others, threads=1)
     assert choice.chosen == "0..1"
     assert not input_range.choose(imported.graph, pixels, labels, (), threads=1).chosen
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_the_order_of_the_colours_that_a_network_was_made_for_is_chosen(
+    name: str, tmp_path: Path
+) -> None:
+    tints = grey_levels.tints(8)
+    model = grey_levels.classifier(tmp_path / "m.onnx", CANDIDATES[name], 8, colours=tints)
+    labels = np.repeat(np.arange(8), 4)
+    pixels = np.empty((32, 16, 16, 3), np.uint8)
+    pixels[:] = tints[labels].astype(np.uint8)[:, None, None]
+    choice = input_range.choose(sources.read(model).graph, pixels, labels, (), threads=1)
+    assert choice.chosen == choice.best == name
+    assert choice.candidates[0].bgr == CANDIDATES[name].bgr
+    tried = {candidate.name for candidate in choice.candidates}
+    assert tried == set(CANDIDATES) - (set() if name in REVERSED else set(REVERSED))
+
+
+@pytest.mark.parametrize("name", REVERSED)
+def test_a_grey_network_has_no_order_of_colours(name: str) -> None:
+    imported = Imported(graph=small_floats.graph((16, 16, 1), 4), source="onnx")
+    with pytest.raises(RequestError, match="network of 3 channels for pixel") as caught:
+        input_range.of_pixels(imported, CANDIDATES[name], "model")
+    assert caught.value.hint == "leave out `-bgr`"
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
