@@ -19,6 +19,7 @@
 `tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `float_logits`: a float network's logits.
+`float_agreement`: how often int8 files answer as the float network does.
 `stage_clock`: seconds of each stage.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `other_network`: builds from a whole model that is none of our networks.

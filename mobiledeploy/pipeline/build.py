@@ -24,6 +24,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
 from mobiledeploy.pipeline import (
     class_order,
+    float_agreement,
     other_network,
     preflight,
     publish,
@@ -191,6 +192,7 @@ def _build(
         progress=progress,
     )
 
+    agreement = float_agreement.measured(verified, "classification", synthetic=False)
     times = (data_time, train_time, quantise_time, export_time, verify_time)
     report = dataclasses.replace(
         _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
@@ -198,14 +200,26 @@ def _build(
         similar_classes=near_twins(dataset.class_names),
         class_order=trained.class_order,
         input_choice=trained.input_choice,
-        warnings=tuple(
-            f"before training, {warning}"
-            for warning in class_order.words(
-                trained.class_order,
-                class_order.of_folders(dataset.class_names),
-                dataset.class_names,
-            )
+        warnings=(
+            *(
+                f"before training, {warning}"
+                for warning in class_order.words(
+                    trained.class_order,
+                    class_order.of_folders(dataset.class_names),
+                    dataset.class_names,
+                )
+            ),
+            *float_agreement.words(
+                agreement,
+                (
+                    "more photos",
+                    "more `--qat-steps`"
+                    if config.quantise.steps
+                    else "training with `--qat-steps`",
+                ),
+            ),
         ),
+        float_agreement=agreement,
     )
     if verified.holds:
         publish.publish(

@@ -153,7 +153,11 @@ def quantize(
         )
         build.require(report)
         tflite, onnx = ((root / name).read_bytes() for name in MODELS)
-    report = dataclasses.replace(report, note=_by_arguments(report.note))
+    report = dataclasses.replace(
+        report,
+        note=_by_arguments(report.note),
+        warnings=tuple(_by_arguments(warning) for warning in report.warnings),
+    )
     return Quantised(tflite=tflite, onnx=onnx, report=report)
 
 

@@ -26,6 +26,7 @@ from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.pipeline import (
     calibrate,
     class_order,
+    float_agreement,
     publish,
     qat,
     resume,
@@ -171,6 +172,7 @@ def quantize(
             root=root,
             progress=progress,
         )
+        calibrated = len(taken.calibration)
         known = without_calibration(known)
         taken = known.images
         chosen = root / "quantise" / f"{quantised.chosen}.tflite"
@@ -209,6 +211,9 @@ def quantize(
         ]
         if scores:
             scores[1:1] = stages.candidate_lines(quantised)
+        agreement = float_agreement.measured(
+            verified, config.task, synthetic=config.data == RANDOM
+        )
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
@@ -221,12 +226,16 @@ def quantize(
             recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
             ignored=taken.ignored,
             similar_classes=near_twins(names.names),
-            warnings=tuple(class_order.words(known.order, names, taken.folders)),
+            warnings=(
+                *class_order.words(known.order, names, taken.folders),
+                *float_agreement.words(agreement, _what_helps(config, calibrated)),
+            ),
             input_choice=known.choice,
             labels_from=names.source,
             class_order=known.order,
             label_scores=_label_scores(known, chosen, threads),
             instead_of=instead_of,
+            float_agreement=agreement,
         )
         if verified.holds:
             publish.publish(
@@ -234,6 +243,24 @@ def quantize(
                 data_digest=taken.digest,
             )  # fmt: skip
     return report
+
+
+def _what_helps(config: ImportConfig, calibrated: int) -> list[str]:
+    """Return what brings int8 nearer to the float network, in words.
+
+    Args:
+        config: How it was quantised.
+        calibrated: How many images, or values, decided the ranges.
+    """
+    what = "values" if config.preprocessing is None else "photos"
+    if config.data == RANDOM:
+        return [f"real {what} with `--data`"]
+    more = [f"more {what} ({calibrated} decided the ranges)"]
+    return [
+        # With half of the most that are taken, twice as many would hardly change the ranges.
+        *(more if calibrated < CALIBRATION_IMAGES // 2 else []),
+        "`--qat`" if config.qat is None else "more `--qat-steps`",
+    ]
 
 
 def _label_scores(known: Known, file: Path, threads: int) -> tuple[LabelScore, ...]:

@@ -405,6 +405,23 @@ class InsteadOf:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FloatAgreement:
+    """How often the int8 files answer as the float network does, on the held-back images.
+
+    Attributes:
+        of: What is compared: the `class`, or the likeliest `label` where several may hold.
+        same: Images on which it is the same.
+        interval: 95 % Wilson interval of their share, 0..1.
+        synthetic: Whether the images, or values, are synthetic.
+    """
+
+    of: Literal["class", "label"]
+    same: Accuracy
+    interval: tuple[float, float]
+    synthetic: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """The result of a build: `report.json`.
 
@@ -429,6 +446,8 @@ class BuildReport:
         label_scores: In place of `scores` where several labels may hold for an image.
         instead_of: Why the own graph of a model that `build` started from was taken; None if it
             was not.
+        float_agreement: How often the int8 files answer as the float network does; None of float
+            files, and of outputs that are numbers.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -448,3 +467,4 @@ class BuildReport:
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
     label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)
     instead_of: InsteadOf | None = dataclasses.field(default=None, metadata=OMIT)
+    float_agreement: FloatAgreement | None = dataclasses.field(default=None, metadata=OMIT)

@@ -15,6 +15,7 @@ from mobiledeploy.spec.results import (
     BuildReport,
     ClassRecall,
     File,
+    FloatAgreement,
     ScoreLine,
     StageTime,
 )
@@ -70,9 +71,29 @@ def test_a_class_that_is_never_right_is_said_beside_the_accuracy() -> None:
 
 
 def test_a_build_whose_files_differ_is_not_to_be_bundled() -> None:
-    text = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
-    assert text.splitlines()[-1].startswith("next: mobiledeploy verify elsewhere --out report")
-    assert "bundle" not in text
+    text = summary(dataclasses.replace(REPORT, holds=False, scores=()), Path("elsewhere"))
+    assert text.splitlines()[-1] == (
+        "next: mobiledeploy verify elsewhere/export/model.tflite elsewhere/export/model.onnx, "
+        "which names what differs"
+    )
+    floats = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
+    assert floats.splitlines()[-1] == "next: see elsewhere/verify/report.json"
+    assert "bundle" not in text + floats
+
+
+@pytest.mark.parametrize(
+    ("of", "synthetic", "line"),
+    [
+        ("class", False, "same class as the float network: 9 of 10 images"),
+        ("label", True, "same likeliest label as the float network: 9 of 10 synthetic images"),
+    ],
+)
+def test_how_often_int8_answers_as_the_float_network_is_a_line(
+    of: Any, synthetic: bool, line: str
+) -> None:
+    agreement = FloatAgreement(of=of, same=SCORE, interval=(0.6, 0.98), synthetic=synthetic)
+    text = summary(dataclasses.replace(REPORT, float_agreement=agreement), Path("build"))
+    assert line in text.splitlines()
 
 
 def test_options_count_as_asked_for_even_with_their_default_values(
