@@ -250,9 +250,13 @@ def _imported(
     image = builder.made(INPUT, sizes, order)
     tensors = {entry: _Tensor(view=image)}
     problem = ""
+    owners: dict[str, str] = {}
     for number in sorted(needed - {entry}):
         layer = config.layers[number]
+        begun = len(builder.nodes)
         tensors[number], problem = _translated(model, builder, layer, tensors, problem)
+        owner = "/".join((*layer.parents, layer.name))
+        owners.update((node.name, owner) for node in builder.nodes[begun:])
     last = tensors[output]
     view = last.view
     if view is not None:
@@ -269,6 +273,7 @@ def _imported(
         producer=f"{'tf.keras' if model.keras_2 else 'Keras'} {model.version}".strip(),
         input_layout=("NCHW" if channels_first else "NHWC") if rank == 4 else "vector",
         classes=view.sizes[-1] if view is not None and last.certain else 0,
+        layers=owners,
         **_precision(model, needed),
     )
 
