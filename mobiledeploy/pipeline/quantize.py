@@ -221,7 +221,7 @@ def quantize(
             recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
             ignored=taken.ignored,
             similar_classes=near_twins(names.names),
-            warnings=tuple(class_order.words(known.order, names, taken.folders)),
+            warnings=tuple(class_order.words(known.order, names)),
             input_choice=known.choice,
             labels_from=names.source,
             class_order=known.order,

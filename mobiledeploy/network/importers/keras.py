@@ -6,6 +6,7 @@ of the user's own or a network kept elsewhere becomes an `unsupported` node with
 
 import dataclasses
 import json
+import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +14,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.base.files import Name
 from mobiledeploy.formats.limits import MOST_NAME
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.float_graph import INPUT, FloatGraph
 from mobiledeploy.network.importers import keras_layers, keras_operators
-from mobiledeploy.network.importers.builder import GraphBuilder, UnsupportedError
+from mobiledeploy.network.importers.builder import (
+    MOST_VALUES,
+    SMALLER,
+    GraphBuilder,
+    UnsupportedError,
+)
 from mobiledeploy.network.importers.imported import Imported, Notice, NoticeKind
 from mobiledeploy.network.importers.keras_activations import SettingError, check
 from mobiledeploy.network.importers.keras_layers import LayerCall
@@ -33,7 +39,7 @@ from mobiledeploy.network.keras_config import (
     parse,
 )
 from mobiledeploy.network.keras_variables import KerasFile, Variable
-from mobiledeploy.ops.tensors import MOST_ELEMENTS, Shape
+from mobiledeploy.ops.tensors import Shape
 
 Variables = Callable[[ConfigLayer], Sequence[Variable]]
 
@@ -350,8 +356,10 @@ def _input(
             f"{model.origin} takes inputs of any size: its shape is {tuple(sizes)}",
             hint="state the size of the images (`--image-size`)",
         )
-    if np.prod([float(size) for size in sizes]) > MOST_ELEMENTS:
-        raise CorruptFileError(f"{model.origin}: its input has the shape {tuple(sizes)}")
+    if math.prod(sizes) > MOST_VALUES:
+        raise ConversionError(
+            f"{model.origin}: an input of {tuple(sizes)} is too large", hint=SMALLER
+        )
     return place, (1, *sizes)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_floats
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.network.importers import sources
 from mobiledeploy.targets import float_tflite
@@ -185,3 +185,15 @@ def test_of_several_outputs_of_a_keras_model_one_is_named(
 def test_the_only_output_of_a_keras_model_may_be_named(tmp_path: Path) -> None:
     path = handmade_keras.write(tmp_path / "a.keras")
     assert sources.read(path, output="dense").classes == handmade_keras.CLASSES
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.tflite"])
+def test_of_an_input_that_is_too_large_the_sizes_are_said(name: str, tmp_path: Path) -> None:
+    shape = (5000, 5000, 3)
+    if name == "a.tflite":
+        path = small_floats.file(tmp_path / name, shape, 3)
+    else:
+        path = handmade_keras.write(tmp_path / name, shape=shape)
+    with pytest.raises(ConversionError, match="is too large") as caught:
+        sources.read(path)
+    assert "16 to 1024 pixels" in (caught.value.hint or "")
