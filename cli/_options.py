@@ -113,7 +113,7 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
         )
     means, stds = _numbers("--mean", mean), _numbers("--std", std)
     if input_range is None:
-        if max(stds) < 1:
+        if min(stds) > 0 and max(stds) < 1:
             raise RequestError(
                 f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
                 hint="for values of pixel / 255 add `--input-range 0..1`",

@@ -93,11 +93,12 @@ def inspect(
 
 def _next(report: "Inspection", path: str) -> None:
     """Say what a user can do with the file."""
-    if not report.keras:
+    if len(report.files) <= 1 and report.quantize and report.quantize[0].takes:
+        data = "FOLDER" if report.quantize[0].image else "FILE.npy"
+        _output.message(f"\nnext: mobiledeploy quantize {path} --data {data} --out build")
+    elif not report.keras:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
         _output.message(f"\nnext: mobiledeploy verify {path}{other}")
-    elif report.quantize[0].takes:
-        _output.message(f"\nnext: mobiledeploy quantize {path} --data FOLDER --out build")
 
 
 def _report(path: Path) -> "Inspection":
@@ -178,13 +179,16 @@ def _summary(file: "FileReport") -> str:
 
 def _keras(model: "KerasReport", outlook: "QuantizeReport") -> str:
     layout = model.input_layout if model.input_layout in {"NHWC", "NCHW"} else ""
-    counts = Counter(layer.kind for layer in model.layers).most_common()
+    counts = _layers_by_kind(model)
     weights = sum(layer.weights for layer in model.layers)
     lines = [
         ("format", f"{model.producer or 'Keras'}, {', '.join(model.dtypes)} weights"),
         ("input", f"{_size(model.input_shape)} {layout and f'(the model: {layout})'}".rstrip()),
         ("output", _size(model.output_shape)),
-        ("layers", f"{len(model.layers)}: " + ", ".join(f"{n} {kind}" for kind, n in counts)),
+        (
+            "layers",
+            f"{sum(n for _, n in counts)}: " + ", ".join(f"{n} {kind}" for kind, n in counts),
+        ),
         ("size", f"{model.size:,} bytes; {weights:,} weights as imported"),
     ]
     return "\n".join([model.file, *(_wrapped(*line) for line in lines), *_outlook(outlook)])
@@ -254,9 +258,14 @@ def _notice(notice: "Notice") -> str:
 
 def _kinds(model: "KerasReport") -> str:
     rows = [("layer", "count")]
-    counts = Counter(layer.kind for layer in model.layers).most_common()
-    rows += [(_cut(kind, 60), str(count)) for kind, count in counts]
+    rows += [(_cut(kind, 60), str(count)) for kind, count in _layers_by_kind(model)]
     return _output.table(rows, right=(1,))
+
+
+def _layers_by_kind(model: "KerasReport") -> list[tuple[str, int]]:
+    """Return the classes of layers with their numbers, the most frequent first."""
+    layers = dict.fromkeys((layer.layer, layer.kind) for layer in model.layers)
+    return Counter(kind for _, kind in layers).most_common()
 
 
 def _layers(model: "KerasReport") -> str:

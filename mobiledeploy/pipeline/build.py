@@ -206,7 +206,6 @@ def _build(
                 for warning in class_order.words(
                     trained.class_order,
                     class_order.of_folders(dataset.class_names),
-                    dataset.class_names,
                 )
             ),
             *float_agreement.words(

@@ -77,10 +77,16 @@ def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> 
     return imported.graph
 
 
-def not_known(name: str) -> RequestError:
-    """Return the error that nobody says how pixels become a file's input."""
+def not_known(name: str, why: str = "") -> RequestError:
+    """Return the error that nobody says how pixels become a file's input.
+
+    Args:
+        name: Name of the file.
+        why: Why photos do not decide it, in words; may be empty.
+    """
+    photos = f", and the photos do not decide it: {why}" if why else ""
     return RequestError(
-        f"{name} does not say how pixels become its input",
+        f"{name} does not say how pixels become its input{photos}",
         hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255` "
         "(`0..1-bgr` if it was trained on images of OpenCV: blue, green, red); for "
         "Keras's ResNet50 and VGG `--input-range caffe`; for "

@@ -55,6 +55,7 @@ def inspect_keras(path: Path) -> Inspection:
                 operator=node.op,
                 shape=shapes.get(node.name),
                 weights=sum(array.size for array in node.arrays.values()),
+                layer=imported.layers.get(node.name, node.name),
             )
             for node in graph.nodes
             if node.name in needed

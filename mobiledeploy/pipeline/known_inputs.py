@@ -179,8 +179,9 @@ def of_photos(
     folders = () if dataset is None or task == "regression" else dataset.class_names
     names = class_order.names_of(labels, imported, path, folders, classes)
     if prepared is None and not (names.known and decides):
-        raise input_range.not_known(path.name)
-    qat.check_labels(fine_tuning, known=names.known)
+        why = class_order.no_classes(names) if decides else ""
+        raise input_range.not_known(path.name, why)
+    qat.check_labels(fine_tuning, known=names.known, why=class_order.no_classes(names))
     images = load(dataset, names, seen, threads=threads, progress=progress)
     if task == "regression":
         images = dataclasses.replace(images, folders=())

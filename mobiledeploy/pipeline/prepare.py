@@ -49,7 +49,7 @@ def read_model(
     Args:
         path: The file.
         image_size: Height and width of images, where the file leaves them open.
-        output: Name of the output, where an `.onnx` or `.tflite` has several.
+        output: Name of the output, where the file has several.
 
     Raises:
         RequestError: There is no such file, or it leaves the size or the output open.

@@ -227,7 +227,7 @@ def quantize(
             ignored=taken.ignored,
             similar_classes=near_twins(names.names),
             warnings=(
-                *class_order.words(known.order, names, taken.folders),
+                *class_order.words(known.order, names),
                 *float_agreement.words(agreement, _what_helps(config, calibrated)),
             ),
             input_choice=known.choice,

@@ -42,6 +42,8 @@ def test_the_options_say_how_pixels_become_the_input(
         (("--mean", "1"), "received `--mean` only"),
         (("--std", "1"), "received `--std` only"),
         (("--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"), "fractions"),
+        (("--mean", "1,2", "--std", "0,0,0"), "1 or 3; received 2 and 3"),
+        (("--mean", "1,2,3", "--std", "0,0,0"), "expected standard deviations in"),
         (("--mean", "1,2", "--std", "3,4"), "1 or 3; received 2 and 2"),
         (("--mean", "1,2,3", "--std", "4"), "received 3 and 1"),
         (("--mean", "1", "--std", "0,1,1"), "received 1 and 3"),

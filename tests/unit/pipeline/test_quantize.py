@@ -85,6 +85,16 @@ def test_without_photos_the_options_that_say_the_scaling_are_named(tmp_path: Pat
     assert "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375" in (caught.value.hint or "")
 
 
+def test_folders_that_keep_photos_from_deciding_the_range_are_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    labels = ("other", *NAMES[1:])
+    with pytest.raises(RequestError, match=r"do not decide it: 1 of .* not named like") as caught:
+        quantize(model, tmp_path / "build", data=photos, labels=labels)
+    assert f"`{NAMES[0]}`" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("shape", "outputs", "last", "task"),
     [
