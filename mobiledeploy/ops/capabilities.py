@@ -211,6 +211,18 @@ class MovesCodes(Protocol):
 
 
 @runtime_checkable
+class CountsCodes(Protocol):
+    """A module whose operator may compute its codes by those that it reads, on any grid."""
+
+    def by_codes(self, layer: StoredLayer) -> bool:
+        """Whether a layer of a file does: it gives the same codes whatever their common grid is.
+
+        Args:
+            layer: One whose file states no scale of what it reads and writes.
+        """
+
+
+@runtime_checkable
 class TakesPadding(Protocol):
     """A module whose nodes have a `padding`, and can take over that of a PAD before them."""
 

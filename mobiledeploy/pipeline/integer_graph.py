@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.compare.same_function import codes_of_all_cases
+from mobiledeploy.compare.same_function import codes_of_all_cases, needs_no_grid, on_any_grid
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
@@ -228,7 +228,9 @@ class _Maker:
             raise ConversionError(f"{layer.op}{form} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
-        if layer.output.unstated:
+        if needs_no_grid(layer):
+            layer = on_any_grid(layer, known[0].scale, known[0].zero_point)
+        elif layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
@@ -510,13 +512,7 @@ class _Maker:
         units in the last place off. So any grid next to that gives the same codes; without one it
         is a grid with which a multiplication has its own multiplier, where there is one.
         """
-        stored, layers = layer.output, self._reading.layers
-        reads = [
-            (reader, place, read)
-            for reader in layers
-            for place, read in enumerate(reader.reads)
-            if read.source == index
-        ]
+        stored, reads = layer.output, list(self._reads(index))
         zeros = [read.zero_point for _, _, read in reads if read.zero_point is not None]
         zero = stored.zero_point if stored.zero_point is not None else next(iter(zeros), 0)
         scale = known[0].scale
@@ -540,6 +536,15 @@ class _Maker:
                 if other is not None:
                     scale = factor * out / other.scale
         return dataclasses.replace(stored, scale=scale, zero_point=zero, unstated=False)
+
+    def _reads(self, index: int) -> Iterator[tuple[StoredLayer, int, LayerInput]]:
+        """Yield what reads a layer's codes, also behind layers that keep its grid unstated."""
+        for number, reader in enumerate(self._reading.layers):
+            for place, read in enumerate(reader.reads):
+                if read.source == index:
+                    yield reader, place, read
+                    if needs_no_grid(reader):
+                        yield from self._reads(number)
 
     def _tensor(self, source: int) -> StoredTensor:
         reading = self._reading
