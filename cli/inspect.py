@@ -39,6 +39,8 @@ NOTICES: Final[Mapping["NoticeKind", str]] = {
 """What a notice says, before its names."""
 NAMED: Final = frozenset({"fixed_batch", "labels_do_not_fit", "unread_inputs"})
 """Notices whose names are printed."""
+DECIDED: Final = frozenset({"classification", "binary"})
+"""Tasks whose photos, in a folder a class, can decide the input range."""
 HEADS: Final = {"none": "no softmax or sigmoid", "unknown": ""}
 """Heads that are not called by their own names."""
 
@@ -94,7 +96,10 @@ def inspect(
 def _next(report: "Inspection", path: str) -> None:
     """Say what a user can do with the file."""
     if len(report.files) <= 1 and report.quantize and report.quantize[0].takes:
-        data = "FOLDER" if report.quantize[0].image else "FILE.npy"
+        outlook = report.quantize[0]
+        data = "FOLDER" if outlook.image else "FILE.npy"
+        if outlook.needs_input_range and outlook.task not in DECIDED:
+            data += " --input-range RANGE"
         _output.message(f"\nnext: mobiledeploy quantize {path} --data {data} --out build")
     elif not report.keras:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
@@ -243,11 +248,7 @@ def _needed(outlook: "QuantizeReport") -> str:
         return ", with a file of values: `--data FILE.npy`"
     if not outlook.needs_input_range:
         return ""
-    photos = (
-        ", or photos with a folder a class that decide it"
-        if outlook.task in {"classification", "binary"}
-        else ""
-    )
+    photos = ", or photos with a folder a class that decide it" if outlook.task in DECIDED else ""
     return f", once its input range is known: `--input-range`, or `--mean` and `--std`{photos}"
 
 

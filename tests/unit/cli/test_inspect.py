@@ -195,11 +195,18 @@ def test_every_notice_has_its_words() -> None:
     assert set(NOTICES) >= NAMED
 
 
-@pytest.mark.parametrize(("shape", "data"), [((16, 16, 3), "FOLDER"), ((8,), "FILE.npy")])
+@pytest.mark.parametrize(
+    ("shape", "outputs", "data"),
+    [
+        ((16, 16, 3), 3, "FOLDER"),
+        ((16, 16, 3), 1, "FOLDER --input-range RANGE"),
+        ((8,), 3, "FILE.npy"),
+    ],
+)
 def test_what_follows_is_a_command_that_takes_the_file(
-    shape: tuple[int, ...], data: str, tmp_path: Path
+    shape: tuple[int, ...], outputs: int, data: str, tmp_path: Path
 ) -> None:
-    path = small_floats.file(tmp_path / "a.tflite", shape, 3)
+    path = small_floats.file(tmp_path / "a.tflite", shape, outputs)
     result = CliRunner().invoke(app, ["inspect", str(path)], catch_exceptions=False)
     assert result.stderr.splitlines()[-1] == (
         f"next: mobiledeploy quantize {path} --data {data} --out build"
