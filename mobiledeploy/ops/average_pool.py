@@ -131,7 +131,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
         raise RequestError(
             f"layer `{layer.name}` (average_pool): expected SAME or VALID, received "
             f"{layer.padding}",
-            hint="pad the image by a layer `pad`: its zeros are counted",
+            hint="for padding that is counted, put a layer `pad` before it",
         )
     if layer.kernel == inputs[0][:2] and shape[:2] == (1, 1):
         return shape[2:]

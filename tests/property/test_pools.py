@@ -14,6 +14,8 @@ from unit.verify.proofs import proofs
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.pipeline.integer_graph import graph_of
+from mobiledeploy.targets import tflite as tflite_target
 
 SIZE, CHANNELS = 9, 4
 OPERATORS = ("leaky_relu", "pad", "valid", "same", "max_pool")
@@ -94,6 +96,11 @@ def test_pools_of_a_table_that_only_a_mean_reads(middle: list[str]) -> None:
     _, second = product_networks.readings(*files)
     unstated = {one.kind for one in second.layers if one.output.unstated}
     assert {"table", "average_pool"} <= unstated
+    # What `convert` makes of the `.onnx` has these pools, on the grid of what reads them.
+    graph = known(graph_of(second).graph)
+    back = tflite_target.write(graph, io="int8", head="logits")
+    report = comparing.compare(*product_networks.readings(back, files[1]))
+    assert report.same, report.cause
 
 
 @pytest.mark.parametrize("name", ["pad 0", "valid 1"])
