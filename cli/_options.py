@@ -16,11 +16,27 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout instead of a table")
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")]
+ComparedData: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
+    ),
+]
+Samples: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
+]
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
+]
 InputRange: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar=f"[{'|'.join(INPUT_RANGES)}]",
-        help="Range of the input for pixels of 0 to 255, if the file does not say it",
+        metavar=f"[{'|'.join(INPUT_RANGES)}|caffe|RANGE-bgr]",
+        help="Range of the input for pixels of 0 to 255, if the file does not say it. 0..1-bgr "
+        "and the like: its channels are blue, green, red, as OpenCV reads images",
     ),
 ]
 Mean: TypeAlias = Annotated[
@@ -79,16 +95,16 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
     Raises:
         RequestError: There is no such range, or one of mean and std is missing or unusable.
     """
-    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
+    from mobiledeploy.spec.channel_scaling import IMPORT_RANGES, SCALINGS, named, options_of
 
-    if input_range is not None and input_range not in RANGES:
+    if input_range is not None and input_range not in IMPORT_RANGES:
         raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
+            f"expected an input range of {', '.join(IMPORT_RANGES)}; received {input_range}",
+            hint=f"choose with `--input-range`: {', '.join(IMPORT_RANGES)}",
         )
     example = f"`{options_of(SCALINGS['torchvision'])}`"
     if mean is None and std is None:
-        return None if input_range is None else RANGES[input_range]
+        return None if input_range is None else IMPORT_RANGES[input_range]
     if mean is None or std is None:
         missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
         raise RequestError(
@@ -97,13 +113,18 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
         )
     means, stds = _numbers("--mean", mean), _numbers("--std", std)
     if input_range is None:
-        if max(stds) < 1:
+        if min(stds) > 0 and max(stds) < 1:
             raise RequestError(
                 f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
                 hint="for values of pixel / 255 add `--input-range 0..1`",
             )
         return named(means, stds)
-    inner = RANGES[input_range]
+    inner = IMPORT_RANGES[input_range]
+    if inner.bgr:
+        raise RequestError(
+            f"`--input-range {input_range}` cannot be combined with a mean and std",
+            hint="leave out `--mean` and `--std`",
+        )
     low, high = (((edge - inner.mean[0]) / inner.std[0]) for edge in (0, 255))
     if not all(low <= value <= high for value in means):
         raise RequestError(

@@ -23,7 +23,7 @@ from mobiledeploy.spec.config import (
 )
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.results import BuildReport, LabelScore, Rung
+    from mobiledeploy.spec.results import BuildReport, FloatAgreement, LabelScore, Rung
 
 _CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
@@ -34,6 +34,7 @@ def _one_of(names: tuple[str, ...]) -> str:
 
 
 def build(
+    context: typer.Context,
     arch: Annotated[
         str, typer.Option(metavar=_one_of(tuple(ALPHAS)), help="MobileNet V1 or V2")
     ] = "v2",
@@ -175,7 +176,13 @@ def build(
     if not quiet:
         _output.message(_plan(config))
     with interruptible(), _output.progress(quiet=quiet) as progress:
-        report = pipeline.build(config, out, progress=progress, start=start)
+        report = pipeline.build(
+            config,
+            out,
+            progress=progress,
+            start=start,
+            asked=[name for name, _ in _options.given(context)],
+        )
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
@@ -200,6 +207,7 @@ def summary(report: "BuildReport", out: Path) -> str:
     """Return the accuracies, whether the two files agree, and the next command."""
     from mobiledeploy.data import class_names, image_files
     from mobiledeploy.spec import results
+    from mobiledeploy.spec.contract import MODELS
 
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
     rows: list[tuple[str, ...]] = [("model", "top-1", "balanced", "images", "bytes", "")]
@@ -216,6 +224,8 @@ def summary(report: "BuildReport", out: Path) -> str:
         parts.append(_label_table(report.label_scores))
     if report.rungs:
         parts.append(_rung_table(report.rungs))
+    if report.float_agreement:
+        parts.append(_as_float(report.float_agreement))
     never = results.never_right(report.recalls)
     if never:
         parts.append(_wrapped(f"warning: model.tflite is {never}"))
@@ -242,9 +252,23 @@ def summary(report: "BuildReport", out: Path) -> str:
         f"time: {times}; in all {sum(t.seconds for t in report.times):.1f} s"
     )
     folder = "" if out == Path("build") else f" {shlex.quote(str(out))}"
-    step = f"then mobiledeploy bundle{folder}" if report.holds else "which names what differs"
-    parts.append(f"next: mobiledeploy verify{folder} --out report, {step}")
+    if report.holds:
+        step = f"mobiledeploy verify{folder} --out report, then mobiledeploy bundle{folder}"
+    elif any(line.name == "float" and line.shipped for line in report.scores):
+        step = f"see {shlex.quote(str(out / 'verify' / 'report.json'))}"  # a pair of int8 only
+    else:
+        pair = " ".join(shlex.quote(str(out / "export" / name)) for name in MODELS)
+        step = f"mobiledeploy verify {pair}, which names what differs"
+    parts.append(f"next: {step}")
     return "\n\n".join(parts)
+
+
+def _as_float(agreement: "FloatAgreement") -> str:
+    """Return how often int8 answers as the float network does, in a line."""
+    what = "likeliest label" if agreement.of == "label" else "class"
+    images = "synthetic images" if agreement.synthetic else "images"
+    same = agreement.same
+    return f"same {what} as the float network: {same.correct} of {same.total} {images}"
 
 
 def _label_table(lines: "Sequence[LabelScore]") -> str:

@@ -29,20 +29,11 @@ def convert(
         str | None,
         typer.Option(
             metavar=f"[{'|'.join(IOS)}]",
-            help="Type of the new file's input and output. Default: that of FILE's input",
+            help="Type of the new file's input and output. Default: those of FILE",
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
-        ),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
-    ] = None,
+    data: _options.ComparedData = None,
+    samples: _options.Samples = None,
     allow_inexact: Annotated[
         bool,
         typer.Option(
@@ -51,10 +42,7 @@ def convert(
             "off",
         ),
     ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
-    ] = None,
+    threads: _options.Threads = None,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:

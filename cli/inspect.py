@@ -34,10 +34,13 @@ NOTICES: Final[Mapping["NoticeKind", str]] = {
     "layout_by_size": "it does not say whether its input is NCHW or NHWC: the sizes decided",
     "labels_do_not_fit": "labels and classes differ in number, so the labels are not used:",
     "unread_inputs": "nothing reads the input",
+    "log_scores": "it gives logarithms of scores (log_softmax): int8 files give the scores",
 }
 """What a notice says, before its names."""
 NAMED: Final = frozenset({"fixed_batch", "labels_do_not_fit", "unread_inputs"})
 """Notices whose names are printed."""
+DECIDED: Final = frozenset({"classification", "binary"})
+"""Tasks whose photos, in a folder a class, can decide the input range."""
 HEADS: Final = {"none": "no softmax or sigmoid", "unknown": ""}
 """Heads that are not called by their own names."""
 
@@ -92,11 +95,15 @@ def inspect(
 
 def _next(report: "Inspection", path: str) -> None:
     """Say what a user can do with the file."""
-    if not report.keras:
+    if len(report.files) <= 1 and report.quantize and report.quantize[0].takes:
+        outlook = report.quantize[0]
+        data = "FOLDER" if outlook.image else "FILE.npy"
+        if outlook.needs_input_range and outlook.task not in DECIDED:
+            data += " --input-range RANGE"
+        _output.message(f"\nnext: mobiledeploy quantize {path} --data {data} --out build")
+    elif not report.keras:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
         _output.message(f"\nnext: mobiledeploy verify {path}{other}")
-    elif report.quantize[0].takes:
-        _output.message(f"\nnext: mobiledeploy quantize {path} --data FOLDER --out build")
 
 
 def _report(path: Path) -> "Inspection":
@@ -177,13 +184,16 @@ def _summary(file: "FileReport") -> str:
 
 def _keras(model: "KerasReport", outlook: "QuantizeReport") -> str:
     layout = model.input_layout if model.input_layout in {"NHWC", "NCHW"} else ""
-    counts = Counter(layer.kind for layer in model.layers).most_common()
+    counts = _layers_by_kind(model)
     weights = sum(layer.weights for layer in model.layers)
     lines = [
         ("format", f"{model.producer or 'Keras'}, {', '.join(model.dtypes)} weights"),
         ("input", f"{_size(model.input_shape)} {layout and f'(the model: {layout})'}".rstrip()),
         ("output", _size(model.output_shape)),
-        ("layers", f"{len(model.layers)}: " + ", ".join(f"{n} {kind}" for kind, n in counts)),
+        (
+            "layers",
+            f"{sum(n for _, n in counts)}: " + ", ".join(f"{n} {kind}" for kind, n in counts),
+        ),
         ("size", f"{model.size:,} bytes; {weights:,} weights as imported"),
     ]
     return "\n".join([model.file, *(_wrapped(*line) for line in lines), *_outlook(outlook)])
@@ -238,11 +248,7 @@ def _needed(outlook: "QuantizeReport") -> str:
         return ", with a file of values: `--data FILE.npy`"
     if not outlook.needs_input_range:
         return ""
-    photos = (
-        ", or photos with a folder a class that decide it"
-        if outlook.task in {"classification", "binary"}
-        else ""
-    )
+    photos = ", or photos with a folder a class that decide it" if outlook.task in DECIDED else ""
     return f", once its input range is known: `--input-range`, or `--mean` and `--std`{photos}"
 
 
@@ -253,9 +259,14 @@ def _notice(notice: "Notice") -> str:
 
 def _kinds(model: "KerasReport") -> str:
     rows = [("layer", "count")]
-    counts = Counter(layer.kind for layer in model.layers).most_common()
-    rows += [(_cut(kind, 60), str(count)) for kind, count in counts]
+    rows += [(_cut(kind, 60), str(count)) for kind, count in _layers_by_kind(model)]
     return _output.table(rows, right=(1,))
+
+
+def _layers_by_kind(model: "KerasReport") -> list[tuple[str, int]]:
+    """Return the classes of layers with their numbers, the most frequent first."""
+    layers = dict.fromkeys((layer.layer, layer.kind) for layer in model.layers)
+    return Counter(kind for _, kind in layers).most_common()
 
 
 def _layers(model: "KerasReport") -> str:

@@ -1,5 +1,6 @@
 """The `mobiledeploy` program, which maps errors to exit statuses."""
 
+import atexit
 import errno
 import gc
 import sys
@@ -25,7 +26,7 @@ from mobiledeploy.cli import (
 LONGEST_MESSAGE: Final = 4000
 """Most characters of an error's message that are printed."""
 
-YOUNG_OBJECTS: Final = 50_000
+YOUNG_OBJECTS: Final = 100_000
 """New objects after which Python looks for cycles. By default it does so hundreds of times while
 modules are imported, which takes a tenth of that time."""
 INTERRUPTED: Final = 130
@@ -97,6 +98,8 @@ def _help(arguments: list[str]) -> str:
 def main() -> None:
     """Run a command, and turn errors into a message, a hint and an exit status."""
     gc.set_threshold(YOUNG_OBJECTS)
+    # Otherwise Python looks for cycles among all objects, several times, before it ends.
+    atexit.register(gc.freeze)
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:

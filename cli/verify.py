@@ -39,13 +39,7 @@ def verify(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
-        ),
-    ] = None,
+    data: _options.ComparedData = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -54,10 +48,7 @@ def verify(
             "file's metadata or in labels.txt beside it",
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
-    ] = None,
+    samples: _options.Samples = None,
     level: Annotated[
         Level,
         typer.Option(
@@ -66,10 +57,7 @@ def verify(
             "run slow runtimes on ten times as many images",
         ),
     ] = Level.quick,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
-    ] = None,
+    threads: _options.Threads = None,
     device: Annotated[
         bool,
         typer.Option(
@@ -150,7 +138,7 @@ def verify(
     from mobiledeploy.base import fork_server
 
     fork_server.prepare()  # it loads its libraries while this process loads others
-    from mobiledeploy.base import codec
+    from mobiledeploy.base import codec, heap
     from mobiledeploy.cli import _verify_summary, _verify_tables
     from mobiledeploy.verify.outputs.int8_files import Options
 
@@ -158,6 +146,7 @@ def verify(
     options = Options(
         level=level.value, threads=threads or os.cpu_count() or 1, keep=with_page, layers=with_page
     )
+    heap.share()
     with _output.progress(quiet=quiet) as progress:
         observed = _run(paths, data, _options.labels(labels), samples, options, progress)
         document = _document(observed, paths, options, progress) if with_page else None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mobiledeploy.models.registry import architecture
     from mobiledeploy.network.cost import cost
     from mobiledeploy.network.fold import fold
-    from mobiledeploy.network.keras_file import load as read_weights
+    from mobiledeploy.network.weight_matching import load as read_weights
     from mobiledeploy.pipeline.build import build
     from mobiledeploy.pipeline.calibrate import calibrate
     from mobiledeploy.pipeline.in_memory import quantize
@@ -61,7 +61,7 @@ _HOMES = {
     "quantise": "integer.quantise:quantise",
     "quantize": "pipeline.in_memory:quantize",
     "read_tflite": "integer.tflite_reader:read_file",
-    "read_weights": "network.keras_file:load",
+    "read_weights": "network.weight_matching:load",
     "verify_build": "verify.build:verify",
     "write_onnx": "targets.onnx:write",
     "write_tflite": "targets.tflite:write",

@@ -149,7 +149,8 @@ def by_tensorflow(kind: str) -> bytes:
         x = layers.Activation("tanh")(layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(8, 1)(x)))
     else:
         x = layers.ReLU()(x)
-        parts = [layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x)]
+        scores = layers.Conv2D(8, 1, 2, activation="sigmoid")(x)
+        parts = [layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x), scores]
         x = layers.Conv2D(8, 2)(layers.ZeroPadding2D(1)(layers.Concatenate()(parts)))
     x = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
     model = tf.keras.Model(image, x)
@@ -232,4 +233,150 @@ def legacy_uint8() -> bytes:
     model.operator("RESHAPE", 1, [logits, shape], flat, "ReshapeOptions")
     return model.finish(
         description="legacy", min_runtime="1.5.0", inputs={"image": image}, outputs={"flat": flat}
+    )
+
+
+Grid = tuple[float, int]
+"""Scale, and zero point as an int8 code."""
+
+
+def of_one_operator(
+    operator: str,
+    dtype: type[np.integer[Any]],
+    grids: tuple[Grid, Grid],
+    *,
+    shape: tuple[int, ...] = (16, 16, 3),
+    out: tuple[int, ...] = (),
+    constant: tuple[np.ndarray, Grid] | None = None,
+    options: str = "",
+    **fields: Any,
+) -> bytes:
+    """A `.tflite` of int8 or uint8 with one operator, and a pool of single pixels behind it.
+
+    Args:
+        operator: Its name in `BuiltinOperator`.
+        dtype: Of the codes.
+        grids: Of input and output.
+        shape: Of the input.
+        out: Of the output, if it is another.
+        constant: Its second operand, int8 codes, on a grid.
+        options: Name of its options table.
+        fields: Its options.
+    """
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model, offset = TfliteWriter(), 128 if dtype == np.uint8 else 0
+    (scale, zero), (out_scale, out_zero) = grids
+    target = out or shape
+
+    def activation(name: str, size: tuple[int, ...], step: float, code: int) -> int:
+        return model.activation(
+            name, dtype, (1, *size), scale=np.float32(step), zero_point=code + offset
+        )
+
+    image = activation("image", shape, scale, zero)
+    result = activation("result", target, out_scale, out_zero)
+    inputs = [image]
+    if constant is not None:
+        codes, (step, code) = constant
+        values = np.array(codes.astype(np.int16) + offset, dtype)
+        steps, zeros = np.array([step], np.float32), np.array([code + offset])
+        inputs.append(model.constant("operand", values, scale=steps, zero_point=zeros))
+    if operator == "MEAN":
+        inputs.append(model.constant("axes", np.array([1, 2], np.int32)))
+    version = 1 if dtype == np.uint8 else 2
+    own = 1 if operator == "HARD_SWISH" else version
+    model.operator(operator, own, inputs, result, options, **fields)
+    last = activation("last", target, out_scale, out_zero)
+    one = {"StrideW": 1, "StrideH": 1, "FilterWidth": 1, "FilterHeight": 1, "Padding": 1}
+    model.operator("MAX_POOL_2D", version, [result], last, "Pool2DOptions", **one)
+    return model.finish(
+        description="one", min_runtime="1.14.0", inputs={"image": image}, outputs={"last": last}
+    )
+
+
+def _one_pixel(model: Any, source: int, target: int, version: int) -> None:
+    one = {"StrideW": 1, "StrideH": 1, "FilterWidth": 1, "FilterHeight": 1, "Padding": 1}
+    model.operator("MAX_POOL_2D", version, [source], target, "Pool2DOptions", **one)
+
+
+def joined_uint8(seed: int) -> bytes:
+    """A `.tflite` of uint8 that joins channels on two grids, as converters of 2018 wrote them."""
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    random, model = np.random.default_rng(seed), TfliteWriter()
+
+    def activation(name: str, channels: int, grid: tuple[np.float32, int]) -> int:
+        scale, zero = grid
+        return model.activation(
+            name, np.uint8, (1, 16, 16, channels), scale=scale, zero_point=zero
+        )
+
+    grids = [
+        (np.float32(random.uniform(0.01, 0.05)), int(random.integers(0, 256))) for _ in range(3)
+    ]
+    image, other = activation("image", 3, grids[0]), activation("other", 3, grids[1])
+    joined, last = (activation(name, 6, grids[2]) for name in ("joined", "last"))
+    model.operator("QUANTIZE", 1, [image], other, "QuantizeOptions")
+    model.operator("CONCATENATION", 1, [image, other], joined, "ConcatenationOptions", Axis=3)
+    _one_pixel(model, joined, last, 1)
+    return model.finish(
+        description="joined", min_runtime="1.14.0", inputs={"image": image}, outputs={"last": last}
+    )
+
+
+def of_another_type(
+    before: type[np.integer[Any]], after: type[np.integer[Any]], first: Grid, second: Grid
+) -> bytes:
+    """A `.tflite` that goes on in uint8 after int8, or the other way round, on another grid."""
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model = TfliteWriter()
+
+    def activation(name: str, dtype: type[np.integer[Any]], grid: Grid) -> int:
+        offset = 128 if dtype == np.uint8 else 0
+        return model.activation(
+            name, dtype, (1, 16, 16, 1), scale=np.float32(grid[0]), zero_point=grid[1] + offset
+        )
+
+    image, pooled = activation("image", before, first), activation("pooled", before, first)
+    other, last = activation("other", after, second), activation("last", after, second)
+    _one_pixel(model, image, pooled, 2)
+    model.operator("QUANTIZE", 2, [pooled], other, "QuantizeOptions")
+    _one_pixel(model, other, last, 2)
+    return model.finish(
+        description="types", min_runtime="1.14.0", inputs={"image": image}, outputs={"last": last}
+    )
+
+
+def with_computed_shape() -> bytes:
+    """A `.tflite` that flattens an image to the size of its batch, as a Keras Reshape does."""
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model = TfliteWriter()
+
+    def activation(name: str, shape: tuple[int, ...]) -> int:
+        return model.activation(name, np.int8, shape, scale=np.float32(0.05), zero_point=3)
+
+    def number(name: str, value: int | list[int]) -> int:
+        return model.constant(name, np.array(value, np.int32))
+
+    image, pooled = activation("image", (1, 4, 4, 3)), activation("pooled", (1, 4, 4, 3))
+    flat, logits = activation("flat", (1, 48)), activation("logits", (1, 6))
+    sizes = model.activation("sizes", np.int32, (4,))
+    batch = model.activation("batch", np.int32, ())
+    wanted = model.activation("wanted", np.int32, (2,))
+    _one_pixel(model, image, pooled, 2)
+    model.operator("SHAPE", 1, [pooled], sizes, "ShapeOptions", OutType=2)
+    ends = [sizes, number("first", [0]), number("last", [1]), number("step", [1])]
+    model.operator("STRIDED_SLICE", 1, ends, batch, "StridedSliceOptions", ShrinkAxisMask=1)
+    model.operator("PACK", 1, [batch, number("rest", 48)], wanted, "PackOptions", ValuesCount=2)
+    model.operator("RESHAPE", 1, [pooled, wanted], flat, "ReshapeOptions")
+    kernel = np.random.default_rng(1).integers(-99, 99, (6, 48)).astype(np.int8)
+    scale = np.array([0.002], np.float32)
+    weights = model.constant("kernel", kernel, scale=scale)
+    bias = model.constant("bias", np.zeros(6, np.int32), scale=np.float32(0.05) * scale)
+    model.operator("FULLY_CONNECTED", 4, [flat, weights, bias], logits, "FullyConnectedOptions")
+    return model.finish(
+        description="shapes", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": logits}
     )

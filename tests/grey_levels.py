@@ -18,10 +18,18 @@ def levels(classes: int) -> np.ndarray:
     return (np.arange(classes) + 0.5) * 256 / classes
 
 
-def photos(folder: Path, names: Sequence[str], *, each: int = 12, seed: int = 0) -> Path:
+def photos(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    each: int = 12,
+    seed: int = 0,
+    colours: np.ndarray | None = None,
+) -> Path:
     """Write noisy photos, the darkest of the first name, and return their folder."""
     rng = np.random.default_rng(seed)
-    for name, level in zip(names, levels(len(names)), strict=True):
+    kinds = levels(len(names)) if colours is None else colours
+    for name, level in zip(names, kinds, strict=True):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(each):
             pixels = rng.normal(level, 4, (SIDE, SIDE, 3)).clip(0, 255).round().astype(np.uint8)
@@ -29,13 +37,23 @@ def photos(folder: Path, names: Sequence[str], *, each: int = 12, seed: int = 0)
     return folder
 
 
-def classifier(path: Path, scaling: ChannelScaling, classes: int) -> Path:
-    """Write a network whose class is the nearest brightness, and return its path.
+def tints(classes: int) -> np.ndarray:
+    """Return the colour of each class's photos from blue to yellow, shape (classes, 3)."""
+    red = levels(classes)
+    return np.stack([red, red, 256 - red], axis=1)
+
+
+def classifier(
+    path: Path, scaling: ChannelScaling, classes: int, *, colours: np.ndarray | None = None
+) -> Path:
+    """Write a network whose class is the nearest brightness or colour, and return its path.
 
     Its first convolution pads, so that a scaling cannot be folded into its weights.
     """
     mean, std = (np.array(value, np.float64) for value in (scaling.mean, scaling.std))
-    centres = np.broadcast_to((levels(classes)[:, None] - mean) / std, (classes, 3))
+    colours = levels(classes)[:, None] if colours is None else colours
+    centres = np.broadcast_to((colours - mean) / std, (classes, 3))
+    centres = centres[:, ::-1] if scaling.bgr else centres
     kernel = np.zeros((3, 3, 3, 3), np.float32)
     kernel[range(3), range(3), 1, 1] = 1
     kernel[:, :, 0, 0] = 0.01

@@ -3,8 +3,9 @@
 `task`: the weights and images that every tool gets.
 `make`: runs one tool in a process of its own.
 `record`: the result of a tool.
-`ours`, `keras_ptq`, `keras_qat`, `edge_quantizer`, `ort_static`: one module a tool.
+`ours`, `keras_ptq`, `keras_qat`, `edge_quantizer`, `ort_static`, `onnx2tf`: one module a tool.
 `float_tflite`, `float_onnx`: the float files that some tools start from.
+`whole_model`: the Keras file that `mobiledeploy quantize` starts from.
 `keras_model`: the Keras model that some tools start from.
 `random_weights`: weights, if there are no trained ones.
 `tflite_to_onnx`: converts a `.tflite` by tf2onnx.

@@ -11,6 +11,7 @@ PACKAGES = (
     "litert-quantizer",
     "numpy",
     "onnx",
+    "onnx2tf",
     "onnxruntime",
     "tensorflow",
     "tensorflow-model-optimization",

@@ -21,7 +21,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.integer.certify import certify
         from mobiledeploy.integer.quantise import quantise
         from mobiledeploy.models.registry import architecture
-        from mobiledeploy.network import keras_file
+        from mobiledeploy.network import weight_matching
         from mobiledeploy.network.fold import fold
         from mobiledeploy.pipeline.calibrate import calibrate
         from mobiledeploy.targets import onnx as onnx_file
@@ -34,7 +34,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         layers = architecture(
             task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes
         )
-        network = fold(layers, keras_file.load(task.weights, layers).variables)
+        network = fold(layers, weight_matching.load(task.weights, layers).variables)
     images = task.calibration()
     with watch.step("calibrate"):
         ranges = calibrate(network, images, threads=os.cpu_count() or 1)

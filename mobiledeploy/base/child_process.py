@@ -5,6 +5,7 @@ bytes or one of our errors; nothing is pickled. Its CPU time and memory are limi
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import math
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 
@@ -113,14 +114,17 @@ def _started(
     )
 
 
-def child(module: str, function: str, argument: str, seconds: str) -> None:
-    """Call the function in the child process and write the answer to stdout."""
+def child(module: str, function: str, argument: str, seconds: str) -> NoReturn:
+    """Call the function in the child process, write the answer to stdout and end the process."""
+    gc.disable()  # modules hold no garbage
     called = getattr(importlib.import_module(module), function)
+    gc.enable()
     limit_memory()
     _limit_time(float(seconds))
     # What a library prints must not be mistaken for the answer.
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
+        status = 0
         try:
             answer.write(called(argument))
         except MobileDeployError as error:
@@ -130,9 +134,8 @@ def child(module: str, function: str, argument: str, seconds: str) -> None:
             message = f"{argument} is damaged: reading it takes more than {MAX_MEMORY:,} bytes"
             answer.write(json.dumps({"message": message, "hint": None}).encode())
             status = CorruptFileError.exit_status
-        else:
-            return
-    sys.exit(status)
+    sys.stderr.flush()
+    os._exit(status)  # the parent waits for this, and not for the end of each module
 
 
 def limit_memory() -> None:

@@ -147,7 +147,12 @@ def _codes(layer: StoredLayer, sources: list[Span]) -> Span:
     operator = table.of_kind(layer.kind)
     if operator is not None and has_weights(operator):
         span, multiplier = sums(layer, sources[0]), multipliers(layer)
-        if span is not None and multiplier is not None:
+        if span is not None and multiplier is not None and span.low.shape == whole.low.shape:
             ends = stepped(layer, multiplier, np.stack([span.low, span.high], axis=1))
-            return Span(low=ends[:, 0], high=ends[:, 1])
+            # Sums beyond int32 wrap around.
+            around = (span.low < -(2**31)) | (span.high >= 2**31)
+            return Span(
+                low=np.where(around, whole.low, ends[:, 0]),
+                high=np.where(around, whole.high, ends[:, 1]),
+            )
     return sources[0] if layer.kind == "max_pool" else whole

@@ -32,18 +32,23 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.capabilities import (
     Cases,
     Certified,
+    CountsCodes,
     MovesCodes,
-    OwnKernel,
     Sampled,
     StatesMultiplier,
 )
 from mobiledeploy.ops.certificate import all_codes
-from mobiledeploy.ops.each_kernel import by_each_kernel, limits
+from mobiledeploy.ops.each_kernel import (
+    by_each_kernel,
+    by_own_kernel,
+    computes_unsigned,
+    limits,
+)
 from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import Operator, has_weights
-from mobiledeploy.ops.stored import cases_of_channels
+from mobiledeploy.ops.stored import cases_of_channels, on_grid_of
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import LayerInput, StoredLayer, StoredTensor
@@ -254,14 +259,33 @@ def verdict_on(
         return SAME if operator.same_numbers(a, b) and a.clamp == b.clamp else UNKNOWN
     if isinstance(operator, MovesCodes):
         kept = keeps_its_grid(a) and keeps_its_grid(b)
-        return SAME if kept and a.kind == b.kind and _same_numbers(a, b) else UNKNOWN
+        same = a.kind == b.kind and _same_windows(a, b) and a.clamp == b.clamp
+        return SAME if kept and same and _grids_agree(a, b) else UNKNOWN
     return SAME if a.kind != "unknown" and _same_numbers(a, b) else UNKNOWN
 
 
 def keeps_its_grid(layer: StoredLayer) -> bool:
-    """Whether a layer reads all its inputs by the grid that it writes on."""
+    """Whether a layer reads all its inputs by the grid that it writes on, stated or not."""
     grids = _grids(layer)
-    return grids[-1] != (None, None) and len(set(grids)) == 1
+    stated = grids[-1] != (None, None) or layer.output.unstated
+    return stated and len(set(grids)) == 1
+
+
+def needs_no_grid(layer: StoredLayer) -> bool:
+    """Whether a layer gives the same codes on any grid, and its file states none."""
+    module: object = table.of_kind(layer.kind)
+    by_codes = isinstance(module, MovesCodes) or (
+        isinstance(module, CountsCodes) and module.by_codes(layer)
+    )
+    return by_codes and layer.output.unstated and keeps_its_grid(layer)
+
+
+def on_any_grid(layer: StoredLayer, scale: np.float32, zero_point: int) -> StoredLayer:
+    """Return a layer that needs no grid on the one that is given."""
+    reads = tuple(
+        dataclasses.replace(read, scale=scale, zero_point=zero_point) for read in layer.reads
+    )
+    return on_grid_of(dataclasses.replace(layer, reads=reads), reads[0])
 
 
 def node_of(
@@ -282,6 +306,8 @@ def node_of(
         return None
     if isinstance(operator, StatesMultiplier):
         layer = operator.by_multiplier(layer)
+    if needs_no_grid(layer):
+        layer = on_any_grid(layer, np.float32(1), layer.output.zero_point or 0)
     out = layer.output
     images = operator.IMAGES or any(len(shape) == IMAGE_AXES for shape in shapes)
     try:
@@ -290,8 +316,7 @@ def node_of(
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
-        unsigned = file == "tflite" and out.dtype == "uint8"
-        output = dataclasses.replace(output, unsigned=unsigned)
+        output = dataclasses.replace(output, unsigned=computes_unsigned(file, out.dtype))
         return operator, operator.node_of(layer, inputs, output), inputs
     except ConversionError:
         return None
@@ -434,10 +459,8 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     if not isinstance(operator, Certified):
         return []
     if limits(operator, function.format, node, inputs, layer.op):
-        own: object = operator
-        if function.format != "tflite" or not isinstance(own, OwnKernel):
-            return []
-        return [np.clip(own.litert_own(node, inputs, cases), *layer.clamp)]
+        others = by_own_kernel(operator, function.format, node, inputs, cases)
+        return [np.clip(codes, *layer.clamp) for codes in others]
     kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 
@@ -445,6 +468,14 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
 def _same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers without weights hold the same numbers."""
     return _same_windows(a, b) and a.clamp == b.clamp and _grids(a) == _grids(b)
+
+
+def _grids_agree(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers that keep their grid have the same one, as far as both state it."""
+    if not (needs_no_grid(a) or needs_no_grid(b)):
+        return _grids(a) == _grids(b)
+    pairs = zip(_grids(a)[-1], _grids(b)[-1], strict=True)
+    return all(x is None or y is None or x == y for x, y in pairs)
 
 
 def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ...]:

@@ -51,6 +51,13 @@ def places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
     return [exact.get(folder, alike.get(plain(folder))) for folder in folders]
 
 
+def shared(folders: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the folders that have no place in `names` because several classes have their name."""
+    plains = [plain(name) for name in names]
+    found = zip(folders, places(folders, names), strict=True)
+    return tuple(f for f, place in found if place is None and plain(f) in plains)
+
+
 def beside(path: Path) -> tuple[str, ...]:
     """Return the labels in the file of labels beside a model file; none if there is none.
 

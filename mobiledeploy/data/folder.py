@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -77,26 +77,63 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
         RequestError: There is no such folder, or it does not hold labelled images.
     """
     root = _root(path)
+    if purpose == "calibration" and not _folders(root, root):
+        return _unlabelled(root, path, progress)
     photos: list[LabelledFile] = []
     others: list[Path] = []
-    unlabelled = purpose == "calibration" and not _folders(root, root)
-    if unlabelled:
-        loose, others = images_and_others(root, root)
-        photos = [LabelledFile(path=path, class_name="", part=None) for path in loose]
-    for part, folder in () if unlabelled else _parts(root):
+    for part, folder in _parts(root):
         photos += _photos(folder, root=root, part=part, others=others)
-    ignored = counts_by_suffix(others)
-    if ignored:
-        progress(Event("data", f"ignored files that are not images: {in_words(ignored)}"))
+    ignored = _ignored(others, progress)
     classes = tuple(sorted({photo.class_name for photo in photos}))
     for one, two in class_names.near_twins(classes):
         progress(Event("data", class_names.in_words(one, two)))
-    if len(classes) < 1 + (not unlabelled):
+    if not classes and purpose == "calibration":
+        raise _no_photos(path, ignored)
+    further_down = _classes_further_down(root)
+    if len(classes) < 2 and (purpose != "calibration" or further_down):
         received = f"only `{classes[0]}`" if classes else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, received {received}",
-            hint=_classes_further_down(root) or LAYOUT,
+            hint=further_down or LAYOUT,
         )
+    return _dataset(root, photos, classes, purpose, ignored, progress)
+
+
+def _unlabelled(root: Path, path: Path, progress: Progress) -> Dataset:
+    """Return the photos of a folder without sub-folders, which have no classes."""
+    paths, others = images_and_others(root, root)
+    ignored = _ignored(others, progress)
+    if not paths:
+        raise _no_photos(path, ignored)
+    photos = [LabelledFile(path=path, class_name="", part=None) for path in paths]
+    dataset = _dataset(root, photos, ("",), "calibration", ignored, progress)
+    return dataclasses.replace(dataset, class_names=())
+
+
+def _no_photos(path: Path, ignored: Mapping[str, int]) -> RequestError:
+    received = f"other files only ({in_words(ignored)})" if ignored else "none"
+    return RequestError(
+        f"expected photos in {printable(path)}, received {received}",
+        hint="name a folder of photos, or one with a sub-folder of photos for each class",
+    )
+
+
+def _ignored(others: Sequence[Path], progress: Progress) -> Mapping[str, int]:
+    """Return how many files are no images, by suffix, and say so."""
+    ignored = counts_by_suffix(others)
+    if ignored:
+        progress(Event("data", f"ignored files that are not images: {in_words(ignored)}"))
+    return ignored
+
+
+def _dataset(
+    root: Path,
+    photos: Sequence[LabelledFile],
+    classes: tuple[str, ...],
+    purpose: Purpose,
+    ignored: Mapping[str, int],
+    progress: Progress,
+) -> Dataset:
     paths = tuple(photo.path for photo in photos)
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -109,7 +146,7 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
 
     return Dataset(
         name=printable(root.name),
-        class_names=() if unlabelled else classes,
+        class_names=classes,
         image_names=names,
         labels=labels,
         splits=split(labels, contents, classes, purpose=purpose, given=given or None),

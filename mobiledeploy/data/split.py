@@ -65,25 +65,12 @@ def split(
             classes[group_labels.pop()].append(group)
         else:
             chosen[part] += group
-    fewest = len(missing) + 1
     if purpose == "calibration":
-        fewest += 1  # files are compared on two at least, since equal outputs prove nothing
-        classes = _with_small_ones_together(classes, fewest, contents)
-        class_names = ["all together"] * len(classes)
+        classes = _for_calibration(classes, len(missing), contents)
+    else:
+        _check_sizes(classes, class_names, missing)
     total = sum(len(group) for groups in classes for group in groups)
-    for name, groups in zip(class_names, classes, strict=True):
-        if len(groups) < fewest:
-            raise RequestError(
-                f"class `{name}` has {len(groups)} different images to train with, expected at "
-                f"least {fewest}: one of them for each of "
-                f"{', '.join(['train', *reversed(missing)])}"
-                if purpose == "training"
-                else f"expected at least {fewest} different images, received "
-                f"{len(groups)}: some decide ranges, and others are compared on",
-                hint="add images to the class, or remove it"
-                if purpose == "training"
-                else "some hundred images of all kinds give good ranges",
-            )
+    for groups in classes:
         size = sum(map(len, groups))
         for part in missing:
             quota = min(size * SHARE[part] // 100, size * LIMIT // total)
@@ -97,14 +84,39 @@ def split(
     return splits
 
 
-def _with_small_ones_together(
-    classes: Sequence[list[list[int]]], fewest: int, contents: Sequence[bytes]
+def _check_sizes(
+    classes: Sequence[list[list[int]]], class_names: Sequence[str], missing: Sequence[Split]
+) -> None:
+    fewest = len(missing) + 1
+    for name, groups in zip(class_names, classes, strict=True):
+        if len(groups) < fewest:
+            raise RequestError(
+                f"class `{name}` has {len(groups)} different images to train with, expected at "
+                f"least {fewest}: one of them for each of "
+                f"{', '.join(['train', *reversed(missing)])}",
+                hint="add images to the class, or remove it",
+            )
+
+
+def _for_calibration(
+    classes: Sequence[list[list[int]]], missing: int, contents: Sequence[bytes]
 ) -> list[list[list[int]]]:
-    """Return the classes; those of fewer groups than `fewest` are one, or join the first."""
+    """Return the classes; those with too few groups to be divided are one, or join the first.
+
+    Raises:
+        RequestError: There are too few groups in all.
+    """
+    fewest = missing + 2  # files are compared on two at least, since equal outputs prove nothing
     large = [groups for groups in classes if len(groups) >= fewest]
     small = [group for groups in classes if len(groups) < fewest for group in groups]
     if large and len(small) < fewest:
         small += large.pop(0)
+    if len(small) < fewest:
+        raise RequestError(
+            f"expected at least {fewest} different images, received {len(small)}: some decide "
+            "ranges, and others are compared on",
+            hint="some hundred images of all kinds give good ranges",
+        )
     return [*large, sorted(small, key=lambda group: (len(group), contents[group[0]]))]
 
 

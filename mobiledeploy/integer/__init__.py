@@ -7,7 +7,9 @@ Operators are those of `ops`. This room knows no runtime and no training.
 * `quantise`: makes one from a float network.
 * `fold_padding`: lets convolutions and pools take over the PAD before them.
 * `tflite_reader`: reads one from a file.
-* `mean_as_convolution`: writes a mean as a depthwise convolution.
+* `mean_as_convolution`: writes a mean, of an image or of windows, as a depthwise convolution.
+* `table_as_convolution`: writes a table for each channel as a depthwise convolution.
+* `sum_by_moved_scales`: finds scales by which XNNPACK adds as another runtime does.
 * `symmetric_kernels`: gives kernels with a zero point a form for an int8 `.tflite`.
 * `certify`: proves that both runtimes compute it alike; widens ranges until that can be proven.
 * `oracle`: computes it in NumPy, bit for bit as XNNPACK does.

@@ -165,6 +165,7 @@ def _options(node: Node) -> list[object]:
 
 def _tensor(tensor: QTensor) -> bytes:
     row = [tensor.shape, float(tensor.scale).hex(), tensor.zero_point]
+    row += ["unsigned"] * tensor.unsigned
     return json.dumps(row).encode() + b"\n"
 
 

@@ -105,7 +105,7 @@ def codes_of_windows(source: QTensor, out: QTensor, window: Pair) -> tuple[Codes
 
 
 _OTHER_ROUNDINGS: Final = 5
-"""Of a term, of the mean, of its division by the scale and of the scale's inverse; and one more."""
+"""Of a term, the mean, its division by the scale, the scale's inverse; and one more."""
 
 
 def _sums(source: QTensor, positions: int) -> Codes:

@@ -17,7 +17,7 @@ from mobiledeploy.ops.sums import Floats, Operands, xnnpack
 from mobiledeploy.ops.tensors import Codes, Float32, QTensor
 from mobiledeploy.ops.weights import QWeights
 
-REACH: Final = 16
+REACH: Final = 24
 """By how many units the multipliers of the operands are changed, up and down."""
 SIEVE: Final = 2048
 """About how many pairs of codes all scales are tried on, those with sums close to a half."""

@@ -26,6 +26,10 @@ _FLATTEST: Final = 2.0**-10
 """Smallest slope that is tried: of a channel that is constant."""
 _FAR: Final = 1.0
 """Steps from a bound within which a line is looked for that has no other bound."""
+_TRIED: Final = 33
+"""Slopes that are tried about that one."""
+_LARGEST_BIAS: Final = 2**24
+"""Sums beyond are rounded in float32."""
 _ROOM: Final = 0.05
 """Of the room between a line and the halves next to it, what a bias keeps on either side."""
 
@@ -34,26 +38,25 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     """Return a convolution that gives the codes of a table; None if none was found.
 
     Args:
-        table: int8, shape (channels, 256): the output's code of each code, -128 first.
+        table: int8, shape (channels, 256): the output's code of each code, -128 first; or (256,)
+            where it is that of all channels.
         source: What it reads, an image of as many channels.
         output: What it writes, of the same shape.
     """
-    channels = len(table)
+    channels = source.shape[-1]
+    rows = np.atleast_2d(table)
     codes = np.arange(QMIN, QMAX + 1) - source.zero_point
-    steps = table.astype(np.float64) - output.zero_point
-    low = np.where(table > QMIN, steps - 0.5, -np.inf)
-    high = np.where(table < QMAX, steps + 0.5, np.inf)
-    slopes = _slopes(low, high, codes)
-    least = (low - slopes[:, None] * codes).max(axis=1)
-    most = (high - slopes[:, None] * codes).min(axis=1)
-    # A channel of which every code is the lowest or the highest has no bound on one side.
-    least, most = np.maximum(least, most - _FAR), np.minimum(most, least + _FAR)
-    if not (least < most).all() or not np.isfinite(least + most).all():
-        return None
-    chosen = _weights(slopes, least, most)
+    steps = rows.astype(np.float64) - output.zero_point
+    low = np.where(rows > QMIN, steps - 0.5, -np.inf)
+    high = np.where(rows < QMAX, steps + 0.5, np.inf)
+    chosen = _weights(low, high, codes)
     if chosen is None:
         return None
-    kernel, multipliers, bias = chosen
+    kernel, multipliers, bias = (
+        np.resize(chosen[0], channels),
+        np.resize(chosen[1], channels),
+        np.resize(chosen[2], channels),
+    )
     scale = (multipliers * float(output.scale) / float(source.scale)).astype(np.float32)
     weights = QWeights(
         kernel=kernel.reshape(1, 1, 1, channels),
@@ -63,7 +66,7 @@ def table_as_convolution(table: Int8, source: QTensor, output: QTensor) -> Conv 
     )
     sums = codes[:, None] * kernel.astype(np.int64) + bias
     given = requantise(sums.astype(np.float32), weights, source, output, (QMIN, QMAX))
-    if not np.array_equal(given.T, table) or not (multipliers < WIDEST_MULTIPLIER).all():
+    if not (rows == given.T).all() or not (multipliers < WIDEST_MULTIPLIER).all():
         return None
     return Conv(
         input=source.name,
@@ -99,25 +102,51 @@ def _slopes(low: Reals, high: Reals, codes: npt.NDArray[np.int64]) -> Reals:
 
 
 def _weights(
-    slopes: Reals, least: Reals, most: Reals
+    low: Reals, high: Reals, codes: npt.NDArray[np.int64]
 ) -> tuple[Int8, Reals, npt.NDArray[np.int32]] | None:
     """Return weight, multiplier and bias of each channel; None where one has none.
 
-    Args:
-        slopes: Of the lines.
-        least: Lowest value of each line at the code of real 0.
-        most: Its highest.
+    Of the lines through the room between all bounds, a bias gives those that meet the code of real
+    0 at a multiple of the multiplier.
     """
-    sizes = np.arange(QMAX, 0, -1)
-    multipliers = np.maximum(np.abs(slopes), np.finfo(np.float32).eps)[:, None] / sizes
-    middle = np.rint((least + most)[:, None] / 2 / multipliers)
-    away = np.abs(middle * multipliers - (least + most)[:, None] / 2)
-    room = (most - least)[:, None] / 2
-    best = (away / room).argmin(axis=1)
-    rows = np.arange(len(slopes))
-    bias = middle[rows, best]
-    if ((away / room)[rows, best] > 1 - _ROOM).any() or (np.abs(bias) >= 2**30).any():
+    best, sizes = _slopes(low, high, codes), np.arange(QMAX, 0, -1)
+    _, widest = _between(low, high, codes, best)
+    rows = np.arange(len(best))
+    nearest = np.full(len(best), np.inf)
+    kernel, factors, biases = np.zeros(len(best)), np.ones(len(best)), np.zeros(len(best))
+    for part in np.linspace(-1, 1, _TRIED):
+        slopes = best + part * widest * 2 / codes.size
+        middle, room = _between(low, high, codes, slopes)
+        multipliers = np.maximum(np.abs(slopes), np.finfo(np.float32).eps)[:, None] / sizes
+        bias = np.rint(middle[:, None] / multipliers)
+        away = np.abs(bias * multipliers - middle[:, None])
+        away = np.where(room[:, None] > 0, away / np.maximum(room, 1e-9)[:, None], np.inf)
+        place = away.argmin(axis=1)
+        better = away[rows, place] < nearest
+        nearest = np.where(better, away[rows, place], nearest)
+        signed = np.where(slopes < 0, -1, 1) * sizes[place]
+        kernel = np.where(better, signed, kernel)
+        factors = np.where(better, multipliers[rows, place], factors)
+        biases = np.where(better, bias[rows, place], biases)
+    if (nearest > 1 - _ROOM).any() or (np.abs(biases) >= _LARGEST_BIAS).any():
         return None
-    signs = np.where(slopes < 0, -1, 1)
-    kernel: Int8 = (signs * sizes[best]).astype(np.int8)
-    return kernel, multipliers[rows, best], bias.astype(np.int32)
+    return kernel.astype(np.int8), factors, biases.astype(np.int32)
+
+
+def _between(
+    low: Reals, high: Reals, codes: npt.NDArray[np.int64], slopes: Reals
+) -> tuple[Reals, Reals]:
+    """Return the middle of the values that lines have at the code of real 0, and half their width.
+
+    Args:
+        low: Lower bound of each channel's value at each code.
+        high: Upper bound.
+        codes: Counted from that of real 0.
+        slopes: Of the lines.
+    """
+    line = slopes[:, None] * codes
+    least, most = (low - line).max(axis=1), (high - line).min(axis=1)
+    # A channel of which every code is the lowest or the highest has no bound on one side.
+    least = np.where(np.isinf(least), most - _FAR, least)
+    most = np.where(np.isinf(most), least + _FAR, most)
+    return (least + most) / 2, (most - least) / 2

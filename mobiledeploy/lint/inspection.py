@@ -43,6 +43,9 @@ RULES: Final[tuple[Rule, ...]] = (
 MOST_PLACES: Final = 100
 """Most places of one rule that a report names; the others are only counted."""
 
+EXPECTED: Final = "a .tflite, .onnx, .keras or .h5"
+"""The files that `inspect` takes, in words."""
+
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -106,14 +109,14 @@ def check(graph: Graph) -> tuple[Finding, ...]:
 
 
 def _file(path: Path, checks: Checks) -> FileReport:
-    file_kind.require_file(path, hint="name a .tflite, .onnx, .keras or .h5, or a build folder")
+    file_kind.require_file(path, hint=f"name {EXPECTED}, or a build folder")
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")
     try:
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
             data = path.read_bytes()
-            file_kind.require_model(str(path), data)
+            file_kind.require_model(str(path), data, expected=EXPECTED)
             return _report(path, data, checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"

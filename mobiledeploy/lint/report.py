@@ -136,6 +136,7 @@ class KerasLayer:
         operator: What it computes, as `network.float_graph.OPERATORS` names it.
         shape: Shape of its output without the batch, the channels last; None if it is not known.
         weights: Number of its constants; a batch normalisation has two a channel.
+        layer: The layer's name in the file, behind those of the models around it.
     """
 
     name: str
@@ -143,6 +144,7 @@ class KerasLayer:
     operator: str
     shape: Shape | None
     weights: int
+    layer: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ Takes an `Architecture` and a Keras model or a Keras weights file; returns a `Ne
 * `keras_file`: reads a Keras weights or model file without Keras.
 * `hdf5`: reads HDF5 files from any source safely.
 * `keras_h5`: the two layouts in which Keras stores weights in HDF5 files.
-* `keras_weights`: all weights of a Keras model, by the model's own layer names.
+* `keras_weights`: the weights of a file without a model, by its own layer names.
 * `keras_variables`: the variables of a whole Keras model, by layer.
 * `keras_config`: a Keras model's configuration as a flat list of layers.
-* `keras_graph`: the graph of operators that a configuration describes.
-* `graph_matching`: matches the layers of such a graph to those of an architecture.
-* `weight_matching`: decides which weights belong to which layer.
+* `table_matching`: compares the graph of a whole model with one of our tables.
+* `weights_alone`: matches weights without a model with the layers of an architecture.
+* `weight_matching`: decides which weights of a Keras file belong to which layer.
 * `keras_model`: transfers weights from a Keras model in memory, or into one.
 """

@@ -106,11 +106,6 @@ class ConfigLayer:
             raise CorruptFileError(f"layer `{self.name}`: expected an epsilon, received {value!r}")
         return value
 
-    @property
-    def scale(self) -> bool:
-        """Whether a batch normalisation has a gamma."""
-        return self.settings.get("scale") is not False
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasConfig:
@@ -119,6 +114,8 @@ class KerasConfig:
     Attributes:
         layers: One entry a call, each after its inputs.
         outputs: Positions of the layers that give the model's outputs.
+        output_names: A name of its own for each output: its key where the model gives a dictionary
+            (Keras 3), otherwise that of its layer.
         class_name: The name of the model's class.
         foreign: Whether that class is one that can compute something else than its layers.
         legacy: Whether it is written as Keras 1 and 2 do, without a module for each class.
@@ -126,6 +123,7 @@ class KerasConfig:
 
     layers: tuple[ConfigLayer, ...]
     outputs: tuple[Operand, ...]
+    output_names: tuple[str, ...] = ()
     class_name: str = "Functional"
     foreign: bool = False
     legacy: bool = False
@@ -144,6 +142,7 @@ def parse(text: str | bytes, where: str) -> KerasConfig:
         return KerasConfig(
             layers=tuple(layers),
             outputs=outputs,
+            output_names=_output_names(model),
             class_name=str(model["class_name"]),
             foreign=model["class_name"] not in MODELS or _foreign(model),
             legacy=not any(_new_style(row) for row in _rows(model)),
@@ -185,6 +184,27 @@ def _rows(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     inside = model["config"]
     # Very old Sequential models are a bare list of layers.
     return inside if isinstance(inside, list) else inside.get("layers", ())
+
+
+def _output_names(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a model's outputs; Keras, too, numbers those of one name."""
+    inside = model["config"]
+    if isinstance(inside, list) or "output_layers" not in inside:
+        return tuple(
+            str(row.get("name") or row["config"]["name"])
+            for row in _rows(model)[-1:]
+            if isinstance(row["config"], dict)
+        )
+    given = inside["output_layers"]
+    names: list[str] = []
+    for key, value in given.items() if isinstance(given, dict) else [("", given)]:
+        found = [name for name, _, _ in _references(value)]
+        names += [str(key)] * len(found) if key else found
+    used: Counter[str] = Counter()
+    for place, name in enumerate(names):
+        names[place] = f"{name}_{used[name]}" if used[name] else name
+        used[name] += 1
+    return tuple(names)
 
 
 def _new_style(row: Mapping[str, Any]) -> bool:
@@ -372,7 +392,9 @@ def _tensor(
 
 
 def _entry(settings: Mapping[str, Any], layers: list[ConfigLayer]) -> int:
-    """Append an input layer for a Sequential model that has none."""
+    """Append an input layer, of the first layer's shape, for a Sequential model without one."""
+    while settings.get("layers"):  # a model
+        settings = settings["layers"][0]["config"]
     shapes = {key: value for key, value in settings.items() if key.startswith("batch_")}
     layers.append(ConfigLayer(path="", name="input", class_name=INPUT_LAYER, settings=shapes))
     return len(layers) - 1

@@ -6,7 +6,6 @@ are understood. Nothing is unpickled, no layer of the file is built, and the HDF
 damaged bytes can crash or hang, runs in a child process.
 """
 
-import dataclasses
 import json
 import zipfile
 import zlib
@@ -16,17 +15,17 @@ from typing import Final
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.base.files import Name, require_file, user_path
-from mobiledeploy.network import keras_graph, keras_h5, keras_variables
+from mobiledeploy.network import keras_h5, keras_variables, keras_weights
 from mobiledeploy.network.hdf5 import entry, open_file, string, strings
-from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.keras_variables import KerasFile
-from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
-from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
-from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.network.keras_weights import KerasWeights
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.weights.h5"
 METADATA: Final = "metadata.json"
+
+_MODEL: Final = b"model\n"
+"""What the child process writes before a whole model."""
 
 MAX_WEIGHTS_BYTES: Final = 1 << 29
 MAX_CONFIG_BYTES: Final = 1 << 24
@@ -36,19 +35,8 @@ MOST_RATIO: Final = 100
 """Most bytes for each byte of a larger entry: Keras does not compress at all."""
 
 
-def load(path: Name, architecture: Architecture) -> MatchedWeights:
-    """Read the weights of `architecture` from a Keras file.
-
-    Raises:
-        CorruptFileError: The file is missing, damaged or not a Keras file.
-        RequestError: The weights are those of another network; names the layer and both shapes.
-        MissingDependencyError: h5py is not installed.
-    """
-    return match_weights(read(path), architecture)
-
-
-def read(path: Name) -> KerasWeights:
-    """Read all weights that a Keras file holds.
+def read(path: Name) -> KerasWeights | KerasFile:
+    """Read a whole model, or all weights of a file of weights alone, in a child process.
 
     Raises:
         RequestError: There is no such file, or the path is a folder.
@@ -57,7 +45,9 @@ def read(path: Name) -> KerasWeights:
     """
     function = read_to_bytes
     data = child_process.call(function.__module__, function.__name__, str(_existing(path)))
-    return from_bytes(data)
+    if data.startswith(_MODEL):
+        return keras_variables.from_bytes(data[len(_MODEL) :])
+    return keras_weights.from_bytes(data)
 
 
 def _existing(name: Name) -> Path:
@@ -81,10 +71,26 @@ def read_model(path: Name) -> KerasFile:
 
 def read_model_to_bytes(path: str) -> bytes:
     """Read a whole model in the child process; return it as bytes for the parent."""
-    return keras_variables.to_bytes(_read_model(Path(path)))
+    model = _whole_model(Path(path))
+    if model is None:
+        raise RequestError(
+            f"{path} holds weights without the model that they belong to",
+            hint="save the whole model: `model.save` as .keras or .h5; weights of a MobileNet "
+            "V1 or V2 alone: `mobiledeploy build --weights FILE`",
+        )
+    return keras_variables.to_bytes(model)
 
 
-def _read_model(path: Path) -> KerasFile:
+def read_to_bytes(path: str) -> bytes:
+    """Read a file in the child process; return what it holds as bytes for the parent."""
+    model = _whole_model(Path(path))
+    if model is None:
+        return keras_weights.to_bytes(read_weights_in_this_process(Path(path)))
+    return _MODEL + keras_variables.to_bytes(model)
+
+
+def _whole_model(path: Path) -> KerasFile | None:
+    """Return a whole model; None for a file of weights alone."""
     if zipfile.is_zipfile(path):
         config, weights, metadata = _members(path)
         with open_file(weights, f"{WEIGHTS} in {path}") as file:
@@ -101,11 +107,7 @@ def _read_model(path: Path) -> KerasFile:
         text = string(file, "model_config")
         groups = entry(file, "model_weights")
         if text is None or groups is None:
-            raise RequestError(
-                f"{path} holds weights without the model that they belong to",
-                hint="save the whole model: `model.save` as .keras or .h5; weights of a MobileNet "
-                "V1 or V2 alone: `mobiledeploy build --weights FILE`",
-            )
+            return None
         return KerasFile(
             origin=path.name,
             config=text,
@@ -125,8 +127,8 @@ def _version(metadata: bytes) -> str:
     return said if isinstance(said, str) else ""
 
 
-def read_in_this_process(path: Path) -> KerasWeights:
-    """Read all weights that a Keras file holds, in this process.
+def read_weights_in_this_process(path: Path) -> KerasWeights:
+    """Read all weights of a file of weights alone, in this process.
 
     A hostile file can crash the HDF5 library, hence this process: call `read` instead.
 
@@ -134,32 +136,16 @@ def read_in_this_process(path: Path) -> KerasWeights:
         CorruptFileError: The file is missing, damaged or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
-    if zipfile.is_zipfile(path):
-        return _read_archive(path)
     with open_file(path, str(path)) as file:
-        text = string(file, "model_config")
-        config = parse(text, str(path)) if text else None
         weights = entry(file, "model_weights") or file
         if strings(weights, "layer_names"):
-            return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
+            return keras_h5.read_by_layer_name(weights, path.name)
         if any(entry(file, root) is not None for root in keras_variables.ROOTS):
-            return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
+            return keras_h5.read_by_class_name(file, path.name)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",
         hint="expected .keras, .weights.h5 or .h5, as written by Keras",
     )
-
-
-def read_to_bytes(path: str) -> bytes:
-    """Read a file in the child process; return its weights as bytes for the parent."""
-    return to_bytes(read_in_this_process(Path(path)))
-
-
-def _read_archive(path: Path) -> KerasWeights:
-    text, weights, _ = _members(path)
-    with open_file(weights, f"{WEIGHTS} in {path}") as file:
-        config = parse(text, str(path))
-        return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
 
 
 def _members(path: Path) -> tuple[bytes, bytes, bytes]:
@@ -175,13 +161,6 @@ def _members(path: Path) -> tuple[bytes, bytes, bytes]:
             )
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise CorruptFileError(f"{path} is damaged: {error}") from error
-
-
-def _with_config(weights: KerasWeights, config: KerasConfig | None) -> KerasWeights:
-    """Add the graph, which only a configuration describes."""
-    if config is None:
-        return weights
-    return dataclasses.replace(weights, graph=keras_graph.graph_of(config))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

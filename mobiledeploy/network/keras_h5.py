@@ -20,8 +20,6 @@ from mobiledeploy.network.keras_config import (
     EPSILON,
     KERNEL_KINDS,
     NORM_CLASSES,
-    ConfigLayer,
-    KerasConfig,
     KernelKind,
     snake_case,
 )
@@ -36,32 +34,30 @@ ROLES: Final = KERNELS | {"bias", "gamma", "beta", "moving_mean", "moving_varian
 """The variables that are read; other layers store counters of any type, for example."""
 
 
-def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
+def read_by_class_name(file: Group, origin: str) -> KerasWeights:
     """Read weights in groups named by class.
 
     Args:
         file: The opened HDF5 file.
         origin: Its name, for messages.
-        config: The model's configuration; None where the file has none.
 
     Raises:
         CorruptFileError: The file is damaged.
         RequestError: It holds something that cannot be understood without a configuration.
     """
-    known = {layer.path: layer for layer in config.layers} if config else {}
     names: dict[str, str] = {}
     datasets: dict[str, list[Dataset]] = {}
     for path, variables in groups_by_class(file):
         if _stem(path) in _KINDS_BY_STEM.keys() | _NORM_STEMS:
             plain = path.replace(ROOTS[1], ROOTS[0])
-            names[plain] = known[plain].name if plain in known else _name(variables, path)
+            names[plain] = _name(variables, path)
             datasets[plain] = _variables(variables, path)
     kernels, norms = [], []
     values = arrays(datasets)
     for path in sorted(values, key=_order):
         if _stem(path) in _NORM_STEMS:
-            norm = _batch_norm_in_order(names[path], values[path], known.get(path))
-            norms.append(KerasBatchNorm(name=names[path], path=path, batch_norm=norm))
+            norm = _batch_norm_in_order(names[path], values[path])
+            norms.append(KerasBatchNorm(name=names[path], batch_norm=norm))
         else:
             if not 1 <= len(values[path]) <= 2:
                 raise CorruptFileError(f"{origin}: layer `{names[path]}` lacks its weights")
@@ -69,7 +65,6 @@ def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> 
             kernels.append(
                 KerasKernel(
                     name=names[path],
-                    path=path,
                     kind=_KINDS_BY_STEM[_stem(path)],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
@@ -105,14 +100,10 @@ def _variables(variables: Group, path: str) -> list[Dataset]:
     return datasets
 
 
-def _batch_norm_in_order(name: str, values: list[Float], config: ConfigLayer | None) -> BatchNorm:
-    epsilon = config.epsilon if config else EPSILON
+def _batch_norm_in_order(name: str, values: list[Float]) -> BatchNorm:
     match values:
         case [gamma, beta, mean, variance]:
             pass
-        case [only, mean, variance] if config:
-            neutral = only * 0
-            gamma, beta = (only, neutral) if config.scale else (neutral + 1, only)
         case [mean, variance]:
             gamma, beta = mean * 0 + 1, mean * 0
         case _:
@@ -121,22 +112,20 @@ def _batch_norm_in_order(name: str, values: list[Float], config: ConfigLayer | N
                 f"received {len(values)} variables",
                 hint="save the whole model as .keras: its configuration says which they are",
             )
-    return BatchNorm(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)
+    return BatchNorm(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=EPSILON)
 
 
-def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
+def read_by_layer_name(weights: Group, origin: str) -> KerasWeights:
     """Read weights in groups named by layer.
 
     Args:
         weights: The group with the attribute `layer_names`.
         origin: The file's name, for messages.
-        config: The model's configuration; None where the file has none.
 
     Raises:
         CorruptFileError: The file is damaged.
     """
-    known = {layer.name: layer for layer in config.layers} if config else {}
-    datasets = _datasets(weights, known)
+    datasets = _datasets(weights)
     values = arrays({name: roles.values() for name, roles in datasets.items()})
     layers = {
         name: dict(zip(roles, values[name], strict=True)) for name, roles in datasets.items()
@@ -144,39 +133,27 @@ def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) 
     kernels, norms = [], []
     for name, variables in layers.items():
         if role := next(iter(KERNELS & variables.keys()), None):
-            class_name = known[name].class_name if name in known else ""
             kernels.append(
                 KerasKernel(
                     name=name,
-                    path=name,
-                    kind=KERNEL_KINDS.get(class_name)
-                    or _kind_by_shape(name, role, variables[role]),
+                    kind=_kind_by_shape(name, role, variables[role]),
                     kernel=variables[role],
                     bias=variables.get("bias"),
                 )
             )
         elif "moving_mean" in variables:
-            epsilon = known[name].epsilon if name in known else EPSILON
-            norms.append(
-                KerasBatchNorm(
-                    name=name, path=name, batch_norm=_batch_norm_by_role(name, variables, epsilon)
-                )
-            )
+            norm = _batch_norm_by_role(name, variables)
+            norms.append(KerasBatchNorm(name=name, batch_norm=norm))
     return KerasWeights(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 
 
-def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dict[str, Dataset]]:
-    """Return the data sets by layer and by role (`kernel`, `gamma`, ...), in running order.
-
-    Args:
-        weights: The group with the attribute `layer_names`.
-        known: The layers of the configuration by name; empty where there is none.
-    """
+def _datasets(weights: Group) -> dict[str, dict[str, Dataset]]:
+    """Return the data sets by layer and by role (`kernel`, `gamma`, ...), in running order."""
     datasets: dict[str, dict[str, Dataset]] = {}
     for group_name, group, paths in groups_by_layer(weights):
         owners = {path.rpartition("/")[0] for path in paths}
         # A group has the name of its layer, or that of a nested model: then paths name the layers.
-        single = group_name in known if known else len(owners) == 1
+        single = len(owners) == 1
         for path in paths:
             owner, _, variable = path.rpartition("/")
             role = variable.partition(":")[0]
@@ -201,7 +178,7 @@ def _kind_by_shape(name: str, role: str, kernel: Float) -> KernelKind:
     raise CorruptFileError(f"layer `{name}`: expected a kernel, received shape {kernel.shape}")
 
 
-def _batch_norm_by_role(name: str, variables: Mapping[str, Float], epsilon: float) -> BatchNorm:
+def _batch_norm_by_role(name: str, variables: Mapping[str, Float]) -> BatchNorm:
     mean = variables["moving_mean"]
     if "moving_variance" not in variables:
         raise CorruptFileError(f"batch normalisation `{name}` lacks its variance")
@@ -210,5 +187,5 @@ def _batch_norm_by_role(name: str, variables: Mapping[str, Float], epsilon: floa
         beta=variables.get("beta", mean * 0),
         mean=mean,
         variance=variables["moving_variance"],
-        epsilon=epsilon,
+        epsilon=EPSILON,
     )

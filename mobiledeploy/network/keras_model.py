@@ -7,7 +7,6 @@ import numpy as np
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
-from mobiledeploy.network import keras_config, keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
 from mobiledeploy.network.keras_config import KERNEL_KINDS, NORM_CLASSES
 from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
@@ -109,23 +108,14 @@ def _keras_weights(model: "keras.Model") -> KerasWeights:
             kernels.append(
                 KerasKernel(
                     name=layer.name,
-                    path=layer.name,
                     kind=KERNEL_KINDS[kind],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
                 )
             )
         elif kind in NORM_CLASSES:
-            norms.append(
-                KerasBatchNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
-            )
-    config = keras_config.parse(model.to_json(), model.name)
-    return KerasWeights(
-        origin=model.name,
-        kernels=tuple(kernels),
-        norms=tuple(norms),
-        graph=keras_graph.graph_of(config),
-    )
+            norms.append(KerasBatchNorm(name=layer.name, batch_norm=_batch_norm(layer)))
+    return KerasWeights(origin=model.name, kernels=tuple(kernels), norms=tuple(norms))
 
 
 def _layers(model: Any) -> Iterator[Any]:

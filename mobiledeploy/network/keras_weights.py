@@ -12,11 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.keras_config import KernelKind
-from mobiledeploy.network.keras_graph import KerasGraph
 from mobiledeploy.network.network import Float
 from mobiledeploy.spec.config import InputRange
 
@@ -27,14 +25,12 @@ class KerasKernel:
 
     Attributes:
         name: The layer's name in the Keras model, or its path in the file.
-        path: Its group in a file that groups weights by class, otherwise the name.
         kind: The kind of layer.
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
         bias: float32, or None.
     """
 
     name: str
-    path: str
     kind: KernelKind
     kernel: Float
     bias: Float | None
@@ -46,12 +42,10 @@ class KerasBatchNorm:
 
     Attributes:
         name: The layer's name in the Keras model, or its path in the file.
-        path: Its group in a file that groups weights by class, otherwise the name.
         batch_norm: Its parameters.
     """
 
     name: str
-    path: str
     batch_norm: BatchNorm
 
 
@@ -63,15 +57,13 @@ class KerasWeights:
         origin: The file's name or the model's, for messages.
         kernels: In running order among those of one kind.
         norms: In running order.
-        graph: The operators that the file describes; None for a file with weights only.
-        input_range: For weights without a graph, the range of the network's input where it is
-            known from another source, as for ImageNet weights.
+        input_range: The range of the network's input where it is known from another source, as
+            for ImageNet weights.
     """
 
     origin: str
     kernels: tuple[KerasKernel, ...]
     norms: tuple[KerasBatchNorm, ...]
-    graph: KerasGraph | None = None
     input_range: InputRange | None = None
 
 
@@ -82,9 +74,8 @@ def to_bytes(weights: KerasWeights) -> bytes:
     """Return an `.npz` archive: `header` (JSON), `kernel/0`, `bias/0`, `gamma/0`, ..."""
     header = {
         "origin": weights.origin,
-        "kernels": [(kernel.name, kernel.path, kernel.kind) for kernel in weights.kernels],
-        "norms": [(norm.name, norm.path, norm.batch_norm.epsilon) for norm in weights.norms],
-        "graph": None if weights.graph is None else codec.dump(weights.graph),
+        "kernels": [(kernel.name, kernel.kind) for kernel in weights.kernels],
+        "norms": [(norm.name, norm.batch_norm.epsilon) for norm in weights.norms],
         "input_range": weights.input_range,
     }
     arrays: dict[str, Float] = {}
@@ -110,30 +101,26 @@ def from_bytes(data: bytes) -> KerasWeights:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
-        graph = header["graph"]
         return KerasWeights(
             origin=header["origin"],
             kernels=tuple(
                 KerasKernel(
                     name=name,
-                    path=path,
                     kind=kind,
                     kernel=arrays[f"kernel/{index}"],
                     bias=arrays.get(f"bias/{index}"),
                 )
-                for index, (name, path, kind) in enumerate(header["kernels"])
+                for index, (name, kind) in enumerate(header["kernels"])
             ),
             norms=tuple(
                 KerasBatchNorm(
                     name=name,
-                    path=path,
                     batch_norm=BatchNorm(
                         **{part: arrays[f"{part}/{index}"] for part in _PARTS}, epsilon=epsilon
                     ),
                 )
-                for index, (name, path, epsilon) in enumerate(header["norms"])
+                for index, (name, epsilon) in enumerate(header["norms"])
             ),
-            graph=None if graph is None else codec.load(KerasGraph, graph, where=header["origin"]),
             input_range=header["input_range"],
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:

@@ -1,21 +1,94 @@
-"""Decide which weights of a Keras model belong to which layer of an architecture."""
+"""Decide which weights of a Keras file belong to which layer of an architecture.
+
+A whole model is compared layer by layer with the table that it should be. A file of weights alone
+is matched by the layers' names, or in running order, and by shapes.
+"""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
-
-import numpy as np
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import Name
 from mobiledeploy.models import registry
-from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
-from mobiledeploy.network.graph_matching import HINT, GraphMatch, PixelScaling, match_graph
-from mobiledeploy.network.keras_graph import KerasNode
-from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
-from mobiledeploy.ops.architecture import Activation, Architecture, Layer
+from mobiledeploy.network import keras_file
+from mobiledeploy.network.fold import Variables
+from mobiledeploy.network.importers import keras as keras_importer
+from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.network.keras_variables import KerasFile
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.table_matching import (
+    OtherNetworkError,
+    TableMatch,
+    activation_of,
+    kernel_shapes,
+    match_table,
+)
+from mobiledeploy.network.weights_alone import TAKEN, convolutions_of, head_of, trunk_of
+from mobiledeploy.ops.architecture import Activation, Architecture
 from mobiledeploy.spec.config import ALPHAS, SCALINGS, Arch, BuildConfig
 
-_Entry = TypeVar("_Entry", KerasKernel, KerasBatchNorm)
+HINT: Final = (
+    "`mobiledeploy quantize` takes the model with its own layers; its weights alone "
+    "(save_weights, `.weights.h5`) are taken unchecked"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WholeModel:
+    """A whole Keras model.
+
+    Attributes:
+        file: Its file.
+        imports: What was imported of it so far, by the image size.
+    """
+
+    file: KerasFile
+    imports: dict[tuple[int, int], Imported] = dataclasses.field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """The file's name, for messages."""
+        return self.file.origin
+
+    def at(self, image_size: tuple[int, int]) -> Imported:
+        """Return the network for images of a height and width, whatever its own is.
+
+        Raises:
+            MobileDeployError: See `importers.keras.of_file`.
+        """
+        if image_size not in self.imports:
+            self.imports[image_size] = keras_importer.of_file(
+                self.file, image_size=image_size, resized=True
+            )
+        return self.imports[image_size]
+
+
+Stored: TypeAlias = KerasWeights | WholeModel
+"""What a Keras file holds."""
+
+
+def read(path: Name) -> Stored:
+    """Read a Keras file.
+
+    Raises:
+        RequestError: There is no such file, or the path is a folder.
+        CorruptFileError: The file is damaged, or not a Keras file.
+        MissingDependencyError: h5py is not installed.
+    """
+    stored = keras_file.read(path)
+    return WholeModel(file=stored) if isinstance(stored, KerasFile) else stored
+
+
+def load(path: Name, architecture: Architecture) -> "MatchedWeights":
+    """Read the weights of `architecture` from a Keras file.
+
+    Raises:
+        CorruptFileError: The file is damaged or not a Keras file.
+        RequestError: The weights are those of another network; names the layer and both shapes.
+        MissingDependencyError: h5py is not installed.
+    """
+    return match_weights(read(path), architecture)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,30 +119,32 @@ class Recognised:
     alpha: float
 
 
-def architecture_for(
-    config: BuildConfig, weights: KerasWeights | None, *, classes: int
-) -> Architecture:
+def architecture_for(config: BuildConfig, stored: Stored | None, *, classes: int) -> Architecture:
     """Return the architecture that a build asks for, with the activation that its weights need.
 
     Args:
         config: The build's configuration.
-        weights: The weights that it starts from; None for none.
+        stored: What it starts from; None for nothing.
         classes: Length of the output.
     """
     model = config.model
+    size = model.image_size
+    activation: Activation = "relu6"
+    if isinstance(stored, WholeModel):
+        activation = activation_of(stored.at((size, size)).graph)
     return registry.architecture(
         model.arch,
         alpha=model.alpha,
-        image_size=model.image_size,
+        image_size=size,
         classes=classes,
         stem_stride=model.stem_stride,
-        activation="relu6" if weights is None else _activation(weights),
+        activation=activation,
         scaling=config.preprocessing.scaling,
     )
 
 
 def match_weights(
-    weights: KerasWeights, architecture: Architecture, *, take_head: bool = True
+    stored: Stored, architecture: Architecture, *, take_head: bool = True
 ) -> MatchedWeights:
     """Return the weights of every layer of an architecture.
 
@@ -79,281 +154,180 @@ def match_weights(
     architecture, which are those of Keras applications; otherwise in running order.
 
     Args:
-        weights: The weights of the Keras model.
+        stored: The weights, or the model.
         architecture: The architecture; only the number of classes may differ.
         take_head: Whether to use the model's head where it fits.
 
     Raises:
-        RequestError: The model is another network; names the first layer that differs, what is
-            expected and what is received. Or its input range is another one.
+        OtherNetworkError: A whole model computes something else: names the first layer that
+            differs, what is expected and what is received; or its input range or a head with as
+            many outputs differs.
+        RequestError: Weights alone are of another network or another input range.
     """
-    match = _match(weights, architecture)
+    if isinstance(stored, WholeModel):
+        return _match_model(stored, architecture, take_head=take_head)
     try:
-        trunk, rest = _trunk(weights, architecture, match)
+        trunk, rest = trunk_of(stored, architecture)
     except RequestError as error:
         raise RequestError(
-            f"{weights.origin} does not fit {architecture.name}: {error}", hint=_hint(weights)
+            f"{stored.origin} does not fit {architecture.name}: {error}", hint=_hint(stored)
         ) from error
-    scaled = match.pixel_scaling if match else None
-    _check_input_range(weights, scaled, architecture)
+    if stored.input_range is not None and SCALINGS[stored.input_range] != architecture.scaling:
+        raise RequestError(
+            _other_range(stored.origin, stored.input_range, architecture),
+            hint=f"build with `--input-range {stored.input_range}`",
+        )
     taken = sum(variables.batch_norm is not None for variables in trunk.values())
-    head, note = _head(
-        rest if take_head else [],
-        architecture,
-        match,
-        origin=weights.origin,
-        spare_norms=len(weights.norms) > taken,
+    head, note = head_of(
+        rest if take_head else [], architecture, spare_norms=len(stored.norms) > taken
     )
-    variables = {**trunk, **head}
-    said = weights.input_range is not None or scaled is not None
-    return MatchedWeights(
-        variables=variables,
-        head=bool(head),
-        note=" ".join(
-            (f"{weights.origin}: {note}.", *_unchecked(weights, architecture, range_known=said))
-        ),
-    )
+    said = [f"{stored.origin}: {note}.", _UNCHECKED]
+    if stored.input_range is None:
+        said.append(_range_not_said(architecture))
+    return MatchedWeights(variables={**trunk, **head}, head=bool(head), note=" ".join(said))
 
 
-def _match(weights: KerasWeights, architecture: Architecture) -> GraphMatch | None:
-    if weights.graph is None:
-        return None
+def _match_model(
+    model: WholeModel, architecture: Architecture, *, take_head: bool
+) -> MatchedWeights:
+    height, width, _ = architecture.input_shape
+    imported = model.at((height, width))
     try:
-        return match_graph(weights.graph, architecture)
-    except RequestError as error:
-        raise RequestError(
-            f"{weights.origin} does not fit {architecture.name}: {error}",
-            hint=error.hint or _hint(weights),
+        match = match_table(imported.graph, architecture)
+    except OtherNetworkError as error:
+        raise OtherNetworkError(
+            f"{model.origin} does not fit {architecture.name}: {error}",
+            hint=error.hint or (HINT if _has_kernels_of(model, architecture) else _hint(model)),
         ) from error
+    if take_head:
+        _check_model_range(model, match, architecture)
+    head, note = (
+        _model_head(model, match, imported.classes, architecture)
+        if take_head
+        else ({}, "the trunk was taken")
+    )
+    said = [f"{model.origin}: {note}."]
+    own = image_size_of(model)
+    if own not in (None, (height, width)):
+        theirs, ours = (" x ".join(map(str, side)) for side in (own, (height, width)))
+        said.append(f"It took images of {theirs} pixels where this network takes {ours}.")
+    if match.scaling is None:
+        said.append(_range_not_said(architecture))
+    return MatchedWeights(variables={**match.trunk, **head}, head=bool(head), note=" ".join(said))
 
 
-def _hint(weights: KerasWeights) -> str:
-    recognised = recognise(weights)
-    if recognised is None:
-        return "expected the weights of a MobileNet V1 or V2 with standard layers"
-    return f"the weights are those of `--arch {recognised.arch} --alpha {recognised.alpha}`"
-
-
-def _activation(weights: KerasWeights) -> Activation:
-    """Return relu6, as in the papers, unless the graph has relu and no relu6."""
-    nodes = weights.graph.nodes if weights.graph else ()
-    functions = {node.what for node in nodes if node.op == "activation"}
-    return "relu" if "relu" in functions and "relu6" not in functions else "relu6"
-
-
-def recognise(weights: KerasWeights) -> Recognised | None:
-    """Return the architecture and width whose kernels have the shapes of the weights, or None."""
-    for arch in registry.NAMES:
-        for alpha in ALPHAS[arch]:
-            architecture = registry.architecture(arch, alpha=alpha, image_size=224, classes=2)
-            try:
-                _trunk(weights, architecture, None)
-            except RequestError:
-                continue
-            return Recognised(arch=arch, alpha=alpha)
-    return None
-
-
-def _check_input_range(
-    weights: KerasWeights, scaled: PixelScaling | None, architecture: Architecture
-) -> None:
+def _check_model_range(model: WholeModel, match: TableMatch, architecture: Architecture) -> None:
     """Check that the network's input range is the model's, as far as that is known."""
-    theirs = scaled.input_range if scaled else weights.input_range
-    if scaled is not None and theirs is None:
-        raise RequestError(
-            f"{weights.origin} computes {scaled} from a pixel, which is none of the supported "
-            f"input ranges ({', '.join(SCALINGS)})",
-            hint="train it with one of these; or take its weights alone (save_weights, "
-            "`.weights.h5`) and train them further",
+    if match.scaling is None:
+        return
+    theirs = match.scaling.input_range
+    if theirs is None:
+        raise OtherNetworkError(
+            f"{model.origin} computes {match.scaling} from a pixel, which is none of the "
+            f"supported input ranges ({', '.join(SCALINGS)})",
+            hint=HINT,
         )
-    if theirs is not None and SCALINGS[theirs] != architecture.scaling:
-        raise RequestError(
-            f"{weights.origin} has the input range {theirs}, this network would have "
-            f"{_in_words(architecture)}",
-            hint=f"build with `--input-range {theirs}`",
-        )
+    if SCALINGS[theirs] != architecture.scaling:
+        message = _other_range(model.origin, theirs, architecture)
+        hint = f"build with `--input-range {theirs}`"
+        raise OtherNetworkError(message, hint=hint)
 
 
-def _trunk(
-    weights: KerasWeights, architecture: Architecture, match: GraphMatch | None
-) -> tuple[dict[str, Variables], list[KerasKernel]]:
-    """Return the variables of all layers but the dense one, and the remaining kernels."""
-    layers = [layer for layer in architecture.layers if layer.op in {"conv", "depthwise"}]
-    named = {kernel.name: kernel for kernel in weights.kernels}
-    norms: list[BatchNorm | None] | None
-    if match is not None:
-        kernels = _kernels_of(weights, match, layers)
-        norms = _norms_of(weights, match, layers)
-    elif all(layer.name in named for layer in layers):
-        kernels = [named[layer.name] for layer in layers]
-        norms = _norms_by_name(weights, layers)
-    else:
-        kernels = _kernels_in_order(weights, layers)
-        norms = None
-    if norms is None:
-        norms = _norms_in_order(weights, layers)
-    variables = {}
-    for layer, kernel, norm in zip(layers, kernels, norms, strict=True):
-        variables[layer.name] = Variables(kernel=kernel.kernel, bias=kernel.bias, batch_norm=norm)
-        check_shapes(layer, variables[layer.name])
-    taken = set(map(id, kernels))
-    rest = [kernel for kernel in weights.kernels if id(kernel) not in taken]
-    for kernel in rest:
-        if not _could_be_head(kernel):
-            raise RequestError(
-                f"there is no layer for `{kernel.name}` with a kernel of shape "
-                f"{kernel.kernel.shape}"
-            )
-    return variables, rest
+def _other_range(origin: str, theirs: str, architecture: Architecture) -> str:
+    return (
+        f"{origin} has the input range {theirs}, this network would have {_in_words(architecture)}"
+    )
 
 
-def _kernels_of(
-    weights: KerasWeights, match: GraphMatch, layers: list[Layer]
-) -> list[KerasKernel]:
-    return [_of(match.kernels[layer.name], weights.kernels) for layer in layers]
+def _range_not_said(architecture: Architecture) -> str:
+    return (
+        f"It does not say how it took pixels: it is given {_in_words(architecture)} "
+        "(`--input-range`)."
+    )
 
 
-def _norms_of(
-    weights: KerasWeights, match: GraphMatch, layers: list[Layer]
-) -> list[BatchNorm | None]:
-    nodes = [match.norms.get(layer.name) for layer in layers]
-    return [_of(node, weights.norms).batch_norm if node else None for node in nodes]
-
-
-def _of(node: KerasNode, entries: Sequence[_Entry]) -> _Entry:
-    """Return the weights of one node of the graph.
-
-    Raises:
-        RequestError: The file holds none, or several of this name.
-    """
-    by_path = [entry for entry in entries if entry.path == node.path]
-    chosen = by_path or [entry for entry in entries if entry.path == node.name]
-    if len(chosen) != 1:
-        raise RequestError(
-            f"expected the weights of one layer {node.label} in the file, received "
-            f"{len(chosen) or 'none'}"
-        )
-    return chosen[0]
-
-
-def _kernels_in_order(weights: KerasWeights, layers: list[Layer]) -> list[KerasKernel]:
-    waiting: dict[str, Iterator[KerasKernel]] = {
-        kind: iter([kernel for kernel in weights.kernels if kernel.kind == kind])
-        for kind in ("conv", "depthwise")
-    }
-    kernels = []
-    for layer in layers:
-        kernel = next(waiting[layer.op], None)
-        if kernel is None:
-            raise RequestError(
-                f"layer `{layer.name}` expects a kernel of shape {layer.kernel_shape}, "
-                f"received no more {layer.op} kernels"
-            )
-        if kernel.kernel.shape != layer.kernel_shape:
-            raise RequestError(
-                f"layer `{layer.name}` expects a kernel of shape {layer.kernel_shape}, "
-                f"received `{kernel.name}` of shape {kernel.kernel.shape}"
-            )
-        kernels.append(kernel)
-    return kernels
-
-
-def _norms_by_name(weights: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None] | None:
-    named = {norm.name: norm.batch_norm for norm in weights.norms}
-    norms = [
-        next((named[n] for n in _norm_names(layer.name) if n in named), None) for layer in layers
-    ]
-    return norms if all(norms) else None
-
-
-def _norm_names(name: str) -> tuple[str, ...]:
-    """Return the names that our batch normalisations and those of Keras applications have."""
-    return f"{name}_BN", f"{name}_bn", f"bn_{name}"
-
-
-def _norms_in_order(weights: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None]:
-    if not weights.norms:
-        return [None] * len(layers)
-    if len(weights.norms) < len(layers):
-        raise RequestError(
-            f"expected a batch normalisation after each of {len(layers)} convolutions, or none, "
-            f"received {len(weights.norms)}"
-        )
-    return [norm.batch_norm for norm in weights.norms[: len(layers)]]
-
-
-def _could_be_head(kernel: KerasKernel) -> bool:
-    return kernel.kind == "dense" or (kernel.kind == "conv" and kernel.kernel.shape[:2] == (1, 1))
-
-
-def _head(
-    rest: list[KerasKernel],
-    architecture: Architecture,
-    match: GraphMatch | None,
-    *,
-    origin: str,
-    spare_norms: bool,
+def _model_head(
+    model: WholeModel, match: TableMatch, classes: int, architecture: Architecture
 ) -> tuple[dict[str, Variables], str]:
     """Return the dense layer's variables, or nothing, with a note that says which.
 
     Raises:
-        RequestError: The head has the right shape, but computes something else.
+        OtherNetworkError: The head has as many outputs, but computes something else.
     """
     layer = architecture.logits
-    if not rest:
+    differs = match.head_differs or ("" if match.head else "no dense layer")
+    if match.headless:
         return {}, "the trunk was taken; it has no head, so the head is new"
-    if len(rest) > 1 or spare_norms:
-        return {}, "the trunk was taken; its head has several layers, so the head is new"
-    # The head of Keras applications' V1 is a 1x1 convolution of a 1x1 image: a dense layer.
-    kernel = rest[0].kernel.reshape(rest[0].kernel.shape[-2:])
-    if kernel.shape != layer.kernel_shape:
-        differs = match.head_differs if match else ""
+    if differs and has_outputs(classes, layer.out_channels):
+        raise OtherNetworkError(
+            f"{model.origin} does not fit {architecture.name}: after the last convolution, "
+            f"expected a mean over the image, a dense layer, and a softmax or nothing; received "
+            f"{differs}",
+            hint=HINT,
+        )
+    if differs or match.head is None:
         return {}, (
-            f"the trunk was taken; its head `{rest[0].name}` has shape {kernel.shape}, "
+            f"the trunk was taken; its head has {classes} outputs, {layer.out_channels} are "
+            f"needed, so the head is new: a mean over the image and a dense layer, where the file "
+            f"has {differs}"
+        )
+    shape = match.head.kernel.shape
+    if shape != layer.kernel_shape:
+        return {}, (
+            f"the trunk was taken; its head `{match.head_name}` has shape {shape}, "
             f"{layer.kernel_shape} is needed, so the head is new"
-        ) + (
-            f": a mean over the image and a dense layer, where the file has {differs}"
-            if differs
-            else ""
         )
-    if match is not None:
-        differs = match.head_differs
-        if not differs and (match.head is None or _of(match.head, rest) is not rest[0]):
-            differs = "another layer"
-        if differs:
-            raise RequestError(
-                f"{origin} does not fit {architecture.name}: after the last convolution, expected "
-                f"a mean over the image, a dense layer, and a softmax or nothing; received "
-                f"{differs}",
-                hint=HINT,
-            )
-    bias = np.zeros(layer.out_channels, np.float32) if rest[0].bias is None else rest[0].bias
-    variables = Variables(kernel=kernel, bias=bias)
-    check_shapes(layer, variables)
-    return (
-        {layer.name: variables},
-        "trunk and head were taken, its outputs as the classes in the order of the folders",
-    )
+    return {layer.name: match.head}, TAKEN
 
 
-def _unchecked(
-    weights: KerasWeights, architecture: Architecture, *, range_known: bool
-) -> Iterator[str]:
-    """Yield sentences on what the model may compute differently."""
-    size = architecture.input_shape[:2]
-    if weights.graph is None:
-        yield (
-            "It holds weights alone: whether it had this network's strides, padding, activations "
-            "and pooling could not be checked."
-        )
-    elif weights.graph.image_size not in (None, size):
-        theirs, ours = (" x ".join(map(str, side)) for side in (weights.graph.image_size, size))
-        yield f"It took images of {theirs} pixels where this network takes {ours}."
-    if not range_known:
-        yield (
-            f"It does not say how it took pixels: it is given {_in_words(architecture)} "
-            "(`--input-range`)."
-        )
+def has_outputs(outputs: int, classes: int) -> bool:
+    """Whether so many outputs can be scores of so many classes.
+
+    One decides between two. 0 stands for an unknown number, which can be any.
+    """
+    return outputs in {0, classes} or (outputs == 1 and classes == 2)
+
+
+_UNCHECKED: Final = (
+    "It holds weights alone: whether it had this network's strides, padding, activations and "
+    "pooling could not be checked."
+)
+
+
+def _hint(stored: Stored) -> str:
+    recognised = recognise(stored)
+    if recognised is not None:
+        return f"the weights are those of `--arch {recognised.arch} --alpha {recognised.alpha}`"
+    if isinstance(stored, WholeModel):
+        return HINT
+    return "expected the weights of a MobileNet V1 or V2 with standard layers"
+
+
+def recognise(stored: Stored) -> Recognised | None:
+    """Return the architecture and width whose kernels have the shapes of the weights, or None."""
+    for arch in registry.NAMES:
+        for alpha in ALPHAS[arch]:
+            architecture = registry.architecture(arch, alpha=alpha, image_size=224, classes=2)
+            if _has_kernels_of(stored, architecture):
+                return Recognised(arch=arch, alpha=alpha)
+    return None
+
+
+def image_size_of(model: WholeModel) -> tuple[int, int] | None:
+    """Return the height and width of a model's own images; None where they are not fixed."""
+    return keras_importer.image_size_of(model.file)
+
+
+def _has_kernels_of(stored: Stored, architecture: Architecture) -> bool:
+    if isinstance(stored, WholeModel):
+        height, width, _ = architecture.input_shape
+        expected = [layer.kernel_shape for layer in convolutions_of(architecture)]
+        return kernel_shapes(stored.at((height, width)).graph)[: len(expected)] == expected
+    try:
+        trunk_of(stored, architecture)
+    except RequestError:
+        return False
+    return True
 
 
 def _in_words(architecture: Architecture) -> str:

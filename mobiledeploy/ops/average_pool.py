@@ -42,7 +42,7 @@ from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import Pair
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
+from mobiledeploy.ops.stored import LayerInput, StoredLayer, on_grid_of, with_fault
 from mobiledeploy.ops.tensors import (
     QMAX,
     QMIN,
@@ -131,7 +131,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
         raise RequestError(
             f"layer `{layer.name}` (average_pool): expected SAME or VALID, received "
             f"{layer.padding}",
-            hint="pad the image by a layer `pad`: its zeros are counted",
+            hint="for padding that is counted, put a layer `pad` before it",
         )
     if layer.kernel == inputs[0][:2] and shape[:2] == (1, 1):
         return shape[2:]
@@ -633,11 +633,17 @@ def _on_its_own_grid(
     (read,) = layer.reads
     known = [each for each in (read, *taken) if each.scale is not None]
     if not known:
-        return layer
-    output = dataclasses.replace(
-        layer.output, scale=known[0].scale, zero_point=known[0].zero_point
-    )
-    return dataclasses.replace(layer, output=output)
+        # It is of the codes of a table, say, and what reads it states no scale for certain.
+        output = dataclasses.replace(
+            layer.output, scale=None, zero_point=read.zero_point, unstated=True
+        )
+        return dataclasses.replace(layer, output=output)
+    return on_grid_of(layer, known[0])
+
+
+def by_codes(layer: StoredLayer) -> bool:
+    """Whether a pool is one of codes, on whatever grid; see `capabilities.CountsCodes`."""
+    return layer.op in ONNX and ONNX[layer.op].computed
 
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:

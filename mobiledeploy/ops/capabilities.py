@@ -131,7 +131,11 @@ class OwnKernel(Protocol):
     """A `Certified` module whose operator TFLite computes itself where XNNPACK takes it not."""
 
     def litert_own(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> Codes:
-        """Return the output codes of cases by TFLite's own kernel."""
+        """Return the output codes of cases by TFLite's own kernel.
+
+        Raises:
+            ConversionError: They depend on more than the case.
+        """
 
 
 @runtime_checkable
@@ -204,6 +208,18 @@ class MovesCodes(Protocol):
     """
 
     MOVES: str
+
+
+@runtime_checkable
+class CountsCodes(Protocol):
+    """A module whose operator may compute its codes by those that it reads, on any grid."""
+
+    def by_codes(self, layer: StoredLayer) -> bool:
+        """Whether a layer of a file does: it gives the same codes whatever their common grid is.
+
+        Args:
+            layer: One whose file states no scale of what it reads and writes.
+        """
 
 
 @runtime_checkable

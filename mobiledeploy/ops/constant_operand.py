@@ -75,7 +75,10 @@ def table_of(
     pairs = cases[0], cases[1]
     by_each = codes_of(node, both, pairs)
     if limits and own is not None:
-        by_each = (own(node, both, pairs),)
+        try:
+            by_each = (own(node, both, pairs),)
+        except ConversionError as error:
+            return with_fault(source.layer, "operand", str(error))
     codes, *others = by_each
     by_cpu = int((np.stack([codes, *others]) != codes).any(axis=0).sum())
     table = codes.astype(np.int8)

@@ -5,8 +5,9 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.formats.model import Format
-from mobiledeploy.ops.capabilities import Cases, Certified
+from mobiledeploy.ops.capabilities import Cases, Certified, OwnKernel
 from mobiledeploy.ops.operator import Kernel, Operator
 from mobiledeploy.ops.tensors import Codes, Int8, QTensor
 
@@ -36,6 +37,34 @@ def by_each_kernel(
             return operator.ort_cases(node, inputs, cases, form)
         case _:
             assert_never(file)
+
+
+def by_own_kernel(
+    operator: object, file: Format, node: Any, inputs: Sequence[QTensor], cases: Cases
+) -> tuple[Codes, ...]:
+    """Return the output codes of cases by the kernel that takes a node with `limits`.
+
+    Args:
+        operator: The node's.
+        file: The format.
+        node: What to compute.
+        inputs: Grids of its inputs.
+        cases: To compute.
+
+    Returns:
+        Nothing where that kernel is not known.
+    """
+    if file != "tflite" or not isinstance(operator, OwnKernel):
+        return ()
+    try:
+        return (operator.litert_own(node, inputs, cases),)
+    except ConversionError:
+        return ()
+
+
+def computes_unsigned(file: Format, dtype: str) -> bool:
+    """Whether a runtime computes the codes of a file's tensor as uint8; see `QTensor.unsigned`."""
+    return file == "tflite" and dtype == "uint8"
 
 
 def limits(

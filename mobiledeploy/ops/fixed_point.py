@@ -6,10 +6,15 @@ Sources: TFLite's internal/quantization_util.cc (`QuantizeMultiplier`) and inter
 
 import dataclasses
 import math
+from typing import Final
 
 import numpy as np
 
-from mobiledeploy.ops.tensors import Codes
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
+
+NARROW: Final = 2**15
+"""Vector instructions keep results in 16 bits before they are clipped to codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +57,16 @@ class FixedPoint:
         threshold = (mask >> 1) + (high < 0) * (not halves_up)
         rounded: Codes = (high >> right) + ((high & mask) > threshold)
         return rounded
+
+
+def clipped(steps: Codes, zero_point: int) -> Codes:
+    """Return the codes that TFLite's own kernels make of whole steps.
+
+    Raises:
+        ConversionError: Steps leave 16 bits, where vector instructions give other codes than the
+            scalar ones for a tensor's last.
+    """
+    if steps.size and np.abs(steps).max() + abs(zero_point) + -QMIN >= NARROW:
+        raise ConversionError("results leave 16 bits, which LiteRT's kernels cut off differently")
+    codes: Codes = np.clip(steps + zero_point, QMIN, QMAX)
+    return codes

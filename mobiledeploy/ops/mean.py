@@ -550,6 +550,14 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     return (np.ascontiguousarray(batch).reshape(-1, *shapes[0]),), count
 
 
+def by_codes(layer: StoredLayer) -> bool:
+    """Whether a mean is an average pool of codes; see `capabilities.CountsCodes`.
+
+    The sum of codes in XNNPACK's arithmetic is none: its numbers come from its scales.
+    """
+    return layer.op == "Conv"
+
+
 def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:
     return Sums(
         codes=cases[0],

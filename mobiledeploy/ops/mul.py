@@ -35,7 +35,7 @@ from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, no_limits, required
 from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
-from mobiledeploy.ops.fixed_point import FixedPoint
+from mobiledeploy.ops.fixed_point import FixedPoint, clipped
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
@@ -284,12 +284,14 @@ def litert_cases(
 def litert_own(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> Codes:
     """Return the codes of TFLite's own kernel, which takes all scales and rounds twice.
 
+    Raises:
+        ConversionError: See `fixed_point.clipped`.
+
     Source: TFLite's tflite/kernels/mul.cc.
     """
     (a, b), out = inputs, node.output
     factor = FixedPoint.of(float(a.scale) * float(b.scale) / float(out.scale))
-    codes: Codes = np.clip(factor.times(_products(inputs, cases)) + out.zero_point, QMIN, QMAX)
-    return codes
+    return clipped(factor.times(_products(inputs, cases)), out.zero_point)
 
 
 def ort_cases(

@@ -136,11 +136,14 @@ def with_bias(sums: Exact, bias: Int32, bound: int) -> Exact:
     Args:
         sums: Shape (..., channels).
         bias: Shape (channels,).
-        bound: The largest magnitude that a sum with its bias can reach; see `largest`.
+        bound: The largest magnitude that a sum with its bias can reach; see `largest`. Beyond
+            int32 sums wrap around.
     """
     if bound > EXACT:
         sums = sums.astype(np.float64)
     sums += bias.astype(sums.dtype)
+    if bound >= 2**31:
+        sums = np.mod(sums + 2**31, 2.0**32) - 2**31
     return sums
 
 

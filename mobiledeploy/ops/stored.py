@@ -240,11 +240,18 @@ def looked_up(table: Int8, *codes: Array) -> Int8:
 
     Args:
         table: As in `StoredLayer`.
-        codes: Codes of its inputs, the channels last.
+        codes: Codes of its inputs, the images first, the channels last.
     """
     places = codes[0].astype(np.int64) - QMIN
     if len(codes) > 1:
-        places = (places << 8) + (codes[1].astype(np.int64) - QMIN)
+        second = codes[1].astype(np.int64) - QMIN
+        rank = max(places.ndim, second.ndim)
+        # A vector stands for an image of one pixel.
+        places, second = (
+            each.reshape(*each.shape[:1], *(1,) * (rank - each.ndim), *each.shape[1:])
+            for each in (places, second)
+        )
+        places = (places << 8) + second
     found: Int8 = table[places] if table.ndim == 1 else table[np.arange(len(table)), places]
     return found
 

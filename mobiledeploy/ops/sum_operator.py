@@ -258,7 +258,11 @@ class SumOperator(Generic[T]):
         return (self._by(xnnpack, node, inputs, cases),)
 
     def litert_own(self, node: T, inputs: Sequence[QTensor], cases: Cases) -> Codes:
-        """Return the codes of TFLite's own kernel."""
+        """Return the codes of TFLite's own kernel.
+
+        Raises:
+            ConversionError: See `fixed_point.clipped`.
+        """
         return self._by(sums.tflite, node, inputs, cases)
 
     def ort_cases(

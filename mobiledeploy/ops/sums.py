@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours
 from mobiledeploy.ops.each_pair import all_pairs
-from mobiledeploy.ops.fixed_point import FixedPoint
+from mobiledeploy.ops.fixed_point import FixedPoint, clipped
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8
 
@@ -78,6 +78,9 @@ def tflite(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float
 
     Both operands are put on a grid of twice the larger scale, with 20 more bits.
 
+    Raises:
+        ConversionError: See `fixed_point.clipped`.
+
     Source: TFLite's tflite/kernels/add.cc and sub.cc.
     """
     a, b, out = float(a_scale.item()), float(b_scale.item()), float(scale)
@@ -90,8 +93,7 @@ def tflite(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float
     )
     total = left + right if b > 0 else left - right
     rounded = FixedPoint.of(twice / ((1 << OWN_BITS) * out)).times(total)
-    codes: Codes = np.clip(rounded + operands.zeros[2], QMIN, QMAX)
-    return codes
+    return clipped(rounded, operands.zeros[2])
 
 
 def fixed_point(

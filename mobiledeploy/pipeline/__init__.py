@@ -1,6 +1,8 @@
 """Run a build: from a configuration to a build folder.
 
 `build`: runs the stages in order.
+`prepare`: reads a model file and simplifies its network.
+`known_inputs`: how photos or values become an input, and which class each output is.
 `input_range`: how pixels become the input of an imported network.
 `value_inputs`: values of a file, or random ones, as the input of an imported network.
 `tasks`: what the outputs of an imported network are.
@@ -14,8 +16,13 @@
 `in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
 `float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
+`tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
+`float_logits`: a float network's logits.
+`float_agreement`: how often int8 files answer as the float network does.
+`stage_clock`: seconds of each stage.
 `calibrate`: ranges of tensors, measured on a representative dataset.
+`other_network`: builds from a whole model that is none of our networks.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.
 """

@@ -8,6 +8,7 @@ the top of the build folder.
 """
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,26 @@ from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import pixel_store, sources
 from mobiledeploy.data.class_names import near_twins
+from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
-from mobiledeploy.pipeline import class_order, preflight, publish, resume, stages
-from mobiledeploy.spec import manifest
+from mobiledeploy.pipeline import (
+    class_order,
+    float_agreement,
+    other_network,
+    preflight,
+    publish,
+    resume,
+    stages,
+)
+from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.config import BuildConfig
 from mobiledeploy.spec.results import (
     BuildReport,
     DataResult,
     ExportResult,
+    InsteadOf,
     QuantiseResult,
     ScoreLine,
     StageTime,
@@ -43,14 +54,20 @@ def build(
     *,
     progress: Progress = silent,
     start: str | None = None,
+    asked: Collection[str] | None = None,
 ) -> BuildReport:
     """Train, quantise, export and verify a model; reuse the results of stages that are up to date.
+
+    A whole model as weights that is none of our networks is quantised with its own graph, see
+    `other_network`.
 
     Args:
         config: The configuration; `defaults.decide` makes one.
         root: The build folder.
         progress: Called with what is being done.
         start: Run this stage and the later ones again, even if they are up to date.
+        asked: Names of the arguments of `defaults.decide` that the caller insists on: with a
+            model's own graph some cannot be used. None: those that are no defaults.
 
     Returns:
         The report. If the two files differ, it says so, and the folder holds the stages' files but
@@ -72,110 +89,146 @@ def build(
     preflight.check_packages(config)
     preflight.check_folders(config, root)
     weights = preflight.starting_weights(config, progress=progress)
-    versions = tuple(sorted(manifest.versions().items()))
-    threads = config.train.threads
     with resume.lock_folder(root):
         dataset = sources.open_dataset(config.data, progress=progress)
-        preflight.check_head(config, weights, classes=len(dataset.class_names))
-        publish.withdraw(root)
-        if start is not None:
-            resume.delete_results(root, start)
+        differs = preflight.difference(config, weights, classes=len(dataset.class_names))
+        if weights is None or not differs:
+            return _build(config, root, dataset, weights, start=start, progress=progress)
+    return other_network.build(
+        config,
+        root,
+        weights,
+        dataset,
+        InsteadOf(network=preflight.network_name(config), differs=differs),
+        asked=defaults.asked(config) if asked is None else asked,
+        start=start,
+        progress=progress,
+    )
 
-        data, data_time = resume.run(
-            "data",
-            DataResult,
-            (dataset.digest, config.preprocessing, versions),
-            lambda folder: pixel_store.write(
-                folder, dataset, config.preprocessing, threads=threads, progress=progress
+
+def _build(
+    config: BuildConfig,
+    root: Path,
+    dataset: Dataset,
+    weights: preflight.StartingWeights | None,
+    *,
+    start: str | None,
+    progress: Progress,
+) -> BuildReport:
+    """Run the stages in a folder that is locked."""
+    versions = tuple(sorted(manifest.versions().items()))
+    threads = config.train.threads
+    publish.withdraw(root)
+    if start is not None:
+        resume.delete_results(root, start)
+
+    data, data_time = resume.run(
+        "data",
+        DataResult,
+        (dataset.digest, config.preprocessing, versions),
+        lambda folder: pixel_store.write(
+            folder, dataset, config.preprocessing, threads=threads, progress=progress
+        ),
+        root=root,
+        progress=progress,
+    )
+    splits = pixel_store.read(root / "data")
+
+    made_of = (dataset.digest, config.model, config.preprocessing, config.train, versions)
+    trained, train_time = resume.run(
+        "train",
+        TrainResult,
+        (*made_of, weights.digest if weights else ""),
+        lambda folder: stages.train(
+            folder,
+            splits,
+            data.class_names,
+            config,
+            weights=weights.stored if weights else None,
+            progress=progress,
+        ),
+        root=root,
+        progress=progress,
+    )
+    network = load_network(root / "train" / "network.npz")
+
+    quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
+    if config.export.int8:
+        quantised, quantise_time = resume.run(
+            "quantise",
+            QuantiseResult,
+            (*made_of, trained, config.quantise, files.sha256(root / "train/network.npz")),
+            lambda folder: stages.quantise_candidates(
+                folder, splits, network, config, progress=progress
             ),
             root=root,
             progress=progress,
         )
-        splits = pixel_store.read(root / "data")
+    chosen = root / "quantise" / f"{quantised.chosen}.tflite" if quantised.chosen else None
 
-        made_of = (dataset.digest, config.model, config.preprocessing, config.train, versions)
-        trained, train_time = resume.run(
-            "train",
-            TrainResult,
-            (*made_of, weights.digest if weights else ""),
-            lambda folder: stages.train(
-                folder,
-                splits,
-                data.class_names,
-                config,
-                weights=weights.stored if weights else None,
-                progress=progress,
-            ),
-            root=root,
+    source = files.sha256(chosen or root / "train" / "network.npz")
+    exported, export_time = resume.run(
+        "export",
+        ExportResult,
+        (source, config.export, versions),
+        lambda folder: stages.export(folder, root, network, chosen, config.export),
+        root=root,
+        progress=progress,
+    )
+
+    verified, verify_time = resume.run(
+        "verify",
+        VerifyReport,
+        (exported, dataset.digest, config.preprocessing, config.export, versions),
+        lambda folder: stages.verify(
+            folder,
+            _evaluation(root, splits["test"]),
+            root / "export",
+            config,
+            threads=threads,
             progress=progress,
-        )
-        network = load_network(root / "train" / "network.npz")
+        ),
+        root=root,
+        progress=progress,
+    )
 
-        quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
-        if config.export.int8:
-            quantised, quantise_time = resume.run(
-                "quantise",
-                QuantiseResult,
-                (*made_of, trained, config.quantise, files.sha256(root / "train/network.npz")),
-                lambda folder: stages.quantise_candidates(
-                    folder, splits, network, config, progress=progress
-                ),
-                root=root,
-                progress=progress,
-            )
-        chosen = root / "quantise" / f"{quantised.chosen}.tflite" if quantised.chosen else None
-
-        source = files.sha256(chosen or root / "train" / "network.npz")
-        exported, export_time = resume.run(
-            "export",
-            ExportResult,
-            (source, config.export, versions),
-            lambda folder: stages.export(folder, root, network, chosen, config.export),
-            root=root,
-            progress=progress,
-        )
-
-        verified, verify_time = resume.run(
-            "verify",
-            VerifyReport,
-            (exported, dataset.digest, config.preprocessing, config.export, versions),
-            lambda folder: stages.verify(
-                folder,
-                _evaluation(root, splits["test"]),
-                root / "export",
-                config,
-                threads=threads,
-                progress=progress,
-            ),
-            root=root,
-            progress=progress,
-        )
-
-        times = (data_time, train_time, quantise_time, export_time, verify_time)
-        report = dataclasses.replace(
-            _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
-            ignored=dataset.ignored,
-            similar_classes=near_twins(dataset.class_names),
-            class_order=trained.class_order,
-            input_choice=trained.input_choice,
-            warnings=tuple(
+    agreement = float_agreement.measured(verified, "classification", synthetic=False)
+    times = (data_time, train_time, quantise_time, export_time, verify_time)
+    report = dataclasses.replace(
+        _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
+        ignored=dataset.ignored,
+        similar_classes=near_twins(dataset.class_names),
+        class_order=trained.class_order,
+        input_choice=trained.input_choice,
+        warnings=(
+            *(
                 f"before training, {warning}"
                 for warning in class_order.words(
                     trained.class_order,
                     class_order.of_folders(dataset.class_names),
-                    dataset.class_names,
                 )
             ),
+            *float_agreement.words(
+                agreement,
+                (
+                    "more photos",
+                    "more `--qat-steps`"
+                    if config.quantise.steps
+                    else "training with `--qat-steps`",
+                ),
+            ),
+        ),
+        float_agreement=agreement,
+    )
+    if verified.holds:
+        publish.publish(
+            root,
+            config,
+            network.architecture,
+            data.class_names,
+            report,
+            data_digest=dataset.digest,
         )
-        if verified.holds:
-            publish.publish(
-                root,
-                config,
-                network.architecture,
-                data.class_names,
-                report,
-                data_digest=dataset.digest,
-            )
     return report
 
 

@@ -32,12 +32,15 @@ class Names:
         names: One for each class.
         source: Who says so: `option` (`--labels`), `file` (the model file), `neighbour` (a file
             of labels beside it), `folders` (those of the photos) or `numbers` (nobody).
-        places: The class of each folder of photos, None for one that is none of the classes.
+        places: The class of each folder of photos, None for one that is none of the classes, or
+            whose name several classes have.
+        folders: The folders of photos.
     """
 
     names: tuple[str, ...]
     source: Source
     places: tuple[int | None, ...]
+    folders: tuple[str, ...]
 
     @property
     def known(self) -> bool:
@@ -86,13 +89,13 @@ def names_of(
     ]
     for source, names in sources:
         if len(names) == classes:
-            return Names(
-                names=names, source=source, places=tuple(class_names.places(folders, names))
-            )
-    numbers = tuple(f"class {number}" for number in range(classes))
-    return Names(
-        names=numbers, source="numbers", places=tuple(class_names.places(folders, numbers))
-    )
+            return _of(names, source, folders)
+    return _of(tuple(f"class {number}" for number in range(classes)), "numbers", folders)
+
+
+def _of(names: tuple[str, ...], source: Source, folders: tuple[str, ...]) -> Names:
+    places = tuple(class_names.places(folders, names))
+    return Names(names=names, source=source, places=places, folders=folders)
 
 
 _KEYS: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -178,7 +181,7 @@ def _p(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> float:
 
 def of_folders(folders: tuple[str, ...]) -> Names:
     """Return the folders of photos as the classes, in their order."""
-    return Names(names=folders, source="folders", places=tuple(range(len(folders))))
+    return _of(folders, "folders", folders)
 
 
 def require_plausible(order: ClassOrder, names: Names, *, labels: bool) -> None:
@@ -220,18 +223,37 @@ _SOURCES: Final[Mapping[Source, str]] = {
 }
 
 
-def words(order: ClassOrder | None, names: Names, folders: tuple[str, ...]) -> list[str]:
-    """Return warnings about the classes, a sentence each."""
+def no_classes(names: Names) -> str:
+    """Return in words which folders of photos are no class, and what to do; empty if none is."""
+    unknown = tuple(
+        folder for folder, place in zip(names.folders, names.places, strict=True) if place is None
+    )
+    twice = class_names.shared(unknown, names.names)
+    others = tuple(folder for folder in unknown if folder not in twice)
+    total = f"of {len(names.folders)} folders"
     said = []
-    unknown = [
-        folder for folder, place in zip(folders, names.places, strict=True) if place is None
-    ]
-    if unknown:
-        said.append(
-            f"accuracy is not counted: {len(unknown)} of {len(folders)} folders, such as "
-            f"`{unknown[0]}`, are not named like a class ({_SOURCES[names.source]}: "
-            f"{_some(names.names)}); give the names with `--labels`"
+    if others:
+        fix = (
+            "rename or remove the folders"
+            if names.source == "option"
+            else "give the names with `--labels`"
         )
+        said.append(
+            f"{len(others)} {total} {'is' if len(others) == 1 else 'are'} not named like a class: "
+            f"{_some(others)} ({_SOURCES[names.source]}: {_some(names.names)}); {fix}"
+        )
+    if twice:
+        said.append(
+            f"{len(twice)} {total} {'has' if len(twice) == 1 else 'have'} a name that several "
+            f"classes have: {_some(twice)}; give each class a name of its own with `--labels`"
+        )
+    return "; ".join(said)
+
+
+def words(order: ClassOrder | None, names: Names) -> list[str]:
+    """Return warnings about the classes, a sentence each."""
+    unknown = no_classes(names)
+    said = [f"accuracy is not counted: {unknown}"] if unknown else []
     if order is None:
         return said
     count = f"{order.given.correct} of {order.given.total}"

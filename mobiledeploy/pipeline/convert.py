@@ -33,11 +33,13 @@ from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.pipeline.tables_of_elements import with_tables
-from mobiledeploy.reading import INPUT, Reading, StoredLayer
+from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.runtimes import ort_optimised
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -59,14 +61,14 @@ Form: TypeAlias = Literal[
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
-grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
-integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
-off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
-several copies of its input, since its weights have nine bits. `quantised bias`: one with the
-integers that ONNX Runtime makes of its float bias. `corrected axis`: the same one, of whose
-bias the source names a quantised dimension that there is not; LiteRT runs a copy that names the
-first. `inexact`: an operator that gives
-other codes."""
+grid of scores. `convolution`: a mean, or a line of each channel's codes, as a depthwise one.
+`integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads its inputs, or
+copies of them, by scales that are some units in the last place off. `shifted weights`: one whose
+weights lost their zero point. `copied channels`: one that reads several copies of its input, since
+its weights have nine bits. `quantised bias`: one with the integers that ONNX Runtime makes of its
+float bias. `corrected axis`: the same one, of whose bias the source names a quantised dimension
+that there is not; LiteRT runs a copy that names the first. `inexact`: an operator that gives other
+codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class ConvertReport:
         version: Version of this document.
         source: The file that was read.
         target: The file that was written.
-        io: Type of the target's input and output.
+        io: Type of the target's input.
         exact: Whether the logits of both files are equal for every input, as far as is known:
             every operator gives the same codes, and all images gave equal logits.
         images: Images on which both files ran.
@@ -155,7 +157,7 @@ class Converted:
 
     Attributes:
         data: Its bytes.
-        io: Type of its input and output.
+        io: Type of its input.
         operators: See `ConvertReport`.
         excused: Numbers of the source's layers that are other layers in the target, or other
             functions on other CPUs.
@@ -190,7 +192,7 @@ def convert(
     Args:
         source: An int8 or uint8 `.tflite`, or a QDQ or QOperator `.onnx`.
         target: The file to write, whose name ends in `.tflite` or `.onnx`.
-        io: Type of the target's input and output; None for that of the source's input.
+        io: Type of the target's input and output; None for those of the source.
         allow_inexact: Whether to write also what is not exact.
         data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
         samples: How many images to compare on; None for all photos, or the default.
@@ -215,8 +217,14 @@ def convert(
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
-    options = Options(threads=threads, only_main=True)
-    converted = _with_floats(file, converted)
+    floats = _in_floats(file)
+    if floats:
+        count = f"{len(floats)} operator{'s' * (len(floats) > 1)}"
+        words = f"the source's runtime computes {count} in float32: codes may miss by 1"
+        progress(Event("convert", words))
+        converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
+    # What the other kernels of both runtimes give says nothing about the conversion.
+    options = Options(threads=threads, only_main=True, locate=False)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
@@ -234,36 +242,49 @@ def convert(
     return report
 
 
-def _with_floats(file: ModelFile, converted: Converted) -> Converted:
-    """Return a conversion that names the operators that the source's runtime computes in floats.
+def _in_floats(file: ModelFile) -> frozenset[str]:
+    """Return what layers write that the source's runtime computes in floats.
 
     Raises:
         CorruptFileError: The runtime refuses the source.
         RuntimeDiedError: It crashes on it.
     """
     if file.format != "onnx":
-        return converted
+        return frozenset()
     with Children(runtimes.running(file.format)) as children:
         opened = open_file(file, children)
-        layers = opened.reading
-        reasons = reasons_in_file(opened, layers.layers)
-    operators = list(converted.operators)
-    for place in (place for place, why in enumerate(reasons) if why):
-        if layers.layers[place].kind == "unknown":
-            continue  # what it gives was measured
+        layers = opened.reading.layers
+        reasons = reasons_in_file(opened, layers)
+    # Of layers that are not understood, what they give is measured. A node on codes computes with
+    # them, whatever kernel runs it.
+    return frozenset(
+        layer.name
+        for layer, why in zip(layers, reasons, strict=True)
+        if ort_optimised.IN_FLOATS in why
+        and layer.kind != "unknown"
+        and not layer.op.startswith(_ON_CODES)
+    )
+
+
+_ON_CODES: Final = ("QGemm", "QLinear")
+
+
+def _with_floats(
+    file: ModelFile,
+    layers: Reading,
+    operators: Sequence[ConvertedOperator],
+    in_floats: Collection[str],
+) -> tuple[ConvertedOperator, ...]:
+    """Return operators, and those that the source's runtime computes in floats, marked."""
+    marked = {each.index: each for each in operators}
+    for place, layer in enumerate(layers.layers):
+        if layer.name not in in_floats:
+            continue
         index, operator, name = _operator_of(file, layers, place)
-        known = [each for each in operators if each.index == index]
-        if known:
-            changed = dataclasses.replace(known[0], in_floats=True)
-            operators[operators.index(known[0])] = changed
-        else:
-            operators.append(
-                ConvertedOperator(
-                    index=index, operator=operator, layer=name, form="operator", in_floats=True
-                )
-            )
-    operators.sort(key=lambda each: each.index)
-    return dataclasses.replace(converted, operators=tuple(operators))
+        plain = ConvertedOperator(index=index, operator=operator, layer=name, form="operator")
+        marked[index] = dataclasses.replace(marked.get(index, plain), in_floats=True)
+    others = [each for each in operators if marked[each.index].layer != each.layer]
+    return tuple(sorted((*marked.values(), *others), key=lambda each: each.index))
 
 
 def require(report: ConvertReport, *, allow_inexact: bool) -> None:
@@ -282,9 +303,23 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
-    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or "
-    "take `--allow-inexact`: it writes the file, and says how far it is off"
+    "quantise the network with uint8 activations (`activation_type=QuantType.QUInt8`), after "
+    "`quant_pre_process`, so that ONNX Runtime computes in integers; or take `--allow-inexact`: "
+    "it writes the file, and says how far it is off"
 )
+_PROCESS_BEFORE: Final = (
+    "`quant_pre_process` of onnxruntime.quantization.shape_inference, called before "
+    "`quantize_static`, folds shapes that the network computes while it runs"
+)
+_QUANTISE_ALL: Final = (
+    "quantise the whole network: QuantizeLinear has to follow each layer, the last one included"
+)
+_NORMALISE_BEFORE: Final = (
+    "normalise the input before the network, or quantise it first: what comes before the first "
+    "QuantizeLinear is computed in floats"
+)
+_OF_SHAPES: Final = frozenset({"Expand", "Gather", "Pad", "Reshape", "Resize", "Slice", "Split"})
+"""Operators that read shapes or bounds, which an exporter may leave to be computed."""
 
 
 def _wanted(path: Path, out: Path) -> Format:
@@ -312,7 +347,12 @@ def _wanted(path: Path, out: Path) -> Format:
 
 
 def to_format(
-    file: ModelFile, wanted: Format, *, io: Io | None = None, allow_inexact: bool = False
+    file: ModelFile,
+    wanted: Format,
+    *,
+    io: Io | None = None,
+    allow_inexact: bool = False,
+    in_floats: Collection[str] = (),
 ) -> Converted:
     """Return a file in a format, without running it.
 
@@ -321,19 +361,21 @@ def to_format(
         wanted: The format.
         io: See `convert`.
         allow_inexact: See `convert`.
+        in_floats: What layers write that the file's runtime computes in floats.
 
     Raises:
         ConversionError: See `convert`.
         CorruptFileError: The file is damaged.
     """
-    whole, biased = with_integer_biases(file)
+    whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
     whole, tables = with_tables(whole, _not_read(layers))
     layers = _with_operators(_read(whole), tables) if tables else layers
-    made = _graph(whole, layers, inexact=allow_inexact)
+    made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
-    if graph is None:
-        raise _refusal(file, layers, wanted, made.obstacles)
+    rounded = tuple(_of_float_sums(file, layers, close))
+    if graph is None or (rounded and not allow_inexact):
+        raise _refusal(file, layers, wanted, (*made.obstacles, *rounded))
     certificates: dict[str, Certificate] = {}
     by_cpu: dict[str, int] = {}
     if wanted == "onnx":
@@ -344,15 +386,16 @@ def to_format(
                 for name, said in failed
             ]
             raise _refusal(file, layers, wanted, found)
-    kind = _io(layers) if io is None else io
+    kind = _io(layers.input) if io is None else io
+    out = _io(layers.output) if io is None else io
     head = head_of(graph)
     copies: dict[str, int] = {}
     if wanted == "onnx":
-        data = onnx.write(graph, certificates, io=kind, head=head, divided=_divides(file))
+        data = onnx.write(graph, certificates, io=kind, out=out, head=head, divided=_divides(file))
     else:
         symmetric = symmetric_kernels(graph)
         graph, copies = symmetric.graph, symmetric.copies
-        data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
+        data = tflite.write(graph, io=kind, out=out, head=head, divided=_divides(file))
     operators = (
         *(
             _of_form(file, layers, form)
@@ -361,7 +404,8 @@ def to_format(
         ),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
-        *_of_biases(file, layers, biased),
+        *_of_biases(file, layers, biased, "quantised bias"),
+        *_of_biases(file, layers, close, "inexact"),
     )
     loadable = None
     if file.format == "tflite":
@@ -370,8 +414,24 @@ def to_format(
             loadable = mended
             operators = (*operators, *_of_axes(file, changed))
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
-    excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    # These have no node in an integer graph but a table, which a reader finds no twin of.
+    excused |= {
+        form.layer for form in made.forms if layers.layers[form.layer].kind in _TABLES_ONLY
+    }
     excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
+    # A pool that became a convolution took over the padding before it.
+    excused |= {
+        read.source
+        for form in made.forms
+        for read in layers.layers[form.layer].reads
+        if form.form in _OTHER_LAYERS and read.source != INPUT
+        if layers.layers[read.source].kind == "pad"
+    }
+    excused |= {
+        place
+        for place, layer in enumerate(layers.layers)
+        if layer.name in in_floats and layer.weights is None
+    }
     excused |= {places[name] for name in by_cpu if name in places}
     excused |= {
         places[each.name]
@@ -379,7 +439,7 @@ def to_format(
         if each.differing_after and each.name in places
     }
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
-    excused |= {place for place, _ in _with_writers(file, layers, biased)}
+    excused |= {place for place, _ in _with_writers(file, layers, biased | close)}
     # Whatever the scale of biases is that are all 0.
     excused |= {
         place
@@ -389,9 +449,10 @@ def to_format(
     return Converted(
         data=data,
         io=kind,
-        operators=tuple(sorted(operators, key=lambda each: each.index)),
+        operators=_with_floats(file, layers, operators, in_floats),
         excused=frozenset(excused),
-        added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
+        added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
+        | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
         layers=layers if tables else None,
     )
@@ -433,13 +494,30 @@ def _with_writers(
 
 
 def _of_biases(
-    file: ModelFile, layers: Reading, outputs: Collection[str]
+    file: ModelFile, layers: Reading, outputs: Collection[str], form: Form
 ) -> Iterator[ConvertedOperator]:
-    """Yield the operators whose float biases ONNX Runtime quantises."""
+    """Yield the operators that have float biases, and write certain outputs."""
     for place, number in _with_writers(file, layers, outputs):
         layer = layers.layers[place]
         yield ConvertedOperator(
-            index=number, operator=layer.op, layer=layer.name, form="quantised bias"
+            index=number,
+            operator=layer.op,
+            layer=layer.name,
+            form=form,
+            lsb=int(form == "inexact"),
+        )
+
+
+def _of_float_sums(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[Obstacle]:
+    """Yield the layers to which ONNX Runtime adds a float bias in float32."""
+    for place, _ in _with_writers(file, layers, outputs):
+        yield Obstacle(
+            layer=place,
+            reason="its bias is float32 and its input not quantised behind a Reshape or Flatten, "
+            "so that its runtime adds in float32: codes may miss its by 1",
+            inexact=True,
         )
 
 
@@ -471,14 +549,20 @@ def _not_read(layers: Reading) -> frozenset[str]:
 
 
 def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
-    """Return layers in which tables have the names of the operators that they stand for."""
-    named = (
-        dataclasses.replace(layer, op=tables.get(layer.name, layer.op)) for layer in layers.layers
-    )
-    return dataclasses.replace(layers, layers=tuple(named))
+    """Return layers under their names in the file, tables with the operators they stand for."""
+
+    def named(layer: StoredLayer) -> StoredLayer:
+        name, moved, _ = layer.name.partition(MOVED)
+        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
+        operator = tables.get(name, layer.op)
+        return dataclasses.replace(layer, name=name, op=operator, output=output)
+
+    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
 
 
-def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
+def _graph(
+    file: ModelFile, layers: Reading, *, inexact: bool, in_floats: Collection[str]
+) -> GraphOfReading:
     if file.format == "tflite":
         try:
             graph = tflite_reader.read(file.tflite)
@@ -487,7 +571,7 @@ def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading
         else:
             places = {layer.name: index for index, layer in enumerate(layers.layers)}
             return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
-    made = graph_of(layers, inexact=inexact)
+    made = graph_of(layers, inexact=inexact, in_floats=in_floats)
     others = tuple(_of_other_kernels(file, layers))
     if not others:
         return made
@@ -577,18 +661,19 @@ def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) 
     return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
 
 
-def _io(layers: Reading) -> Io:
-    """Return the type of a file's input.
+def _io(tensor: StoredTensor) -> Io:
+    """Return the type of a file's input or output.
 
     Raises:
         ConversionError: It is no type that a file can have here.
     """
     kinds: tuple[Io, ...] = get_args(Io)
     for kind in kinds:
-        if layers.input.dtype == kind:
+        if tensor.dtype == kind:
             return kind
     raise ConversionError(
-        f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
+        f"`{tensor.name}`: expected {', '.join(kinds)}; received {tensor.dtype}",
+        hint="`--io` gives the new file another type",
     )
 
 
@@ -672,6 +757,8 @@ def _of_kernels(
         )
 
 
+_TABLES_ONLY: Final = frozenset({"quantize", "unknown"})
+"""Kinds of layers that an integer graph holds as tables only."""
 _OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
 """Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
@@ -713,21 +800,29 @@ def _refusal(
         where = f"operator {index}, {operator} `{name}`" if index >= 0 else f"input `{name}`"
         lines.append(f"{where}: {obstacle.reason}")
     count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
-    loose = bool(obstacles) and all(obstacle.inexact for obstacle in obstacles)
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint=_WRITE_ANYWAY if loose else _hint_of(layers, obstacles),
+        hint=_hint_of(file.format, layers, obstacles),
     )
 
 
-def _hint_of(layers: Reading, obstacles: Sequence[Obstacle]) -> str:
+def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> str:
     """Return what helps a user whose file cannot be converted."""
+    if obstacles and all(obstacle.inexact for obstacle in obstacles):
+        return _WRITE_ANYWAY
     read = [layers.layers[each.layer] for each in obstacles if each.layer != INPUT]
+    if source == "onnx":
+        if layers.input.scale is None and len(read) < len(obstacles):
+            return _NORMALISE_BEFORE
+        if any(layer.kind == "unknown" and layer.op in _OF_SHAPES for layer in read):
+            return _PROCESS_BEFORE
+        if any(layer.output.scale is None for layer in read):
+            return _QUANTISE_ALL
     if any(layer.op == "CUSTOM" for layer in read):
         return (
-            "convert the file from before it was compiled for an accelerator such as Edge TPU, "
-            "or without that operator"
+            "convert the file from before it was compiled, if that is an accelerator's operator "
+            "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
     if any(layer.kind == "unknown" and not layer.faults for layer in read):
         return (

@@ -16,31 +16,45 @@ from mobiledeploy.formats.model_file import ModelFile
 
 _WITH_BIAS: Final = frozenset({"Conv", "Gemm"})
 _DEQUANTISE: Final = "DequantizeLinear"
+_MOVES: Final = frozenset({"Flatten", "Reshape", "Squeeze"})
+"""Nodes that keep real values, behind which ONNX Runtime fuses nothing."""
 
 
-def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str]]:
+def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str], frozenset[str]]:
     """Return a copy of an `.onnx` with integer biases, and the outputs of the nodes that got them.
 
     Args:
         file: Any model file; a `.tflite` is returned as it is.
+
+    Returns:
+        The copy, the file itself if it has no such biases; the outputs of nodes that ONNX Runtime
+        gives the same integers; and those of nodes that it computes in float32, because another
+        node stands between them and DequantizeLinear: the integers are only close.
     """
     if file.format != "onnx":
-        return file, frozenset()
+        return file, frozenset(), frozenset()
     import onnx
     from onnx import helper, numpy_helper
 
     model = onnx.load_model_from_string(file.data)
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            given = (each.t for each in node.attribute if each.name == "value")
+            constants.update((node.output[0], tensor) for tensor in given)
     writers = {name: node for node in graph.node for name in node.output}
 
     def values(name: str) -> npt.NDArray[Any] | None:
         tensor = constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
-    nodes, changed = [], set[str]()
+    nodes, changed, close = [], set[str](), set[str]()
     for node in graph.node:
         pairs = [writers.get(name) for name in node.input[:2]]
+        moved = bool(pairs) and pairs[0] is not None and pairs[0].op_type in _MOVES
+        while pairs and pairs[0] is not None and pairs[0].op_type in _MOVES:
+            pairs[0] = writers.get(pairs[0].input[0])
         scales = [
             values(pair.input[1])
             for pair in pairs
@@ -58,13 +72,14 @@ def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str]]:
                 inputs = [f"{name}/codes", f"{name}/step"]
                 nodes.append(helper.make_node(_DEQUANTISE, inputs, [name], axis=0))
                 node.input[2] = name
-                changed.add(node.output[0])
+                (close if moved else changed).add(node.output[0])
         nodes.append(node)
-    if not changed:
-        return file, frozenset()
+    if not changed and not close:
+        return file, frozenset(), frozenset()
     del graph.node[:]
     graph.node.extend(nodes)
-    return model_file.of_bytes(file.name, model.SerializeToString()), frozenset(changed)
+    written = model_file.of_bytes(file.name, model.SerializeToString())
+    return written, frozenset(changed), frozenset(close)
 
 
 def _step(scales: list[npt.NDArray[Any] | None]) -> npt.NDArray[np.float32] | None:

@@ -25,11 +25,11 @@ from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import sources
 from mobiledeploy.data.dataset import Dataset, Pixels
 from mobiledeploy.network.importers.imported import Imported
-from mobiledeploy.pipeline import build, value_inputs
+from mobiledeploy.pipeline import build, prepare, value_inputs
 from mobiledeploy.pipeline import input_range as ranges
 from mobiledeploy.pipeline import quantize as from_file
 from mobiledeploy.spec import defaults
-from mobiledeploy.spec.channel_scaling import RANGES, ChannelScaling, named
+from mobiledeploy.spec.channel_scaling import IMPORT_RANGES, ChannelScaling, named
 from mobiledeploy.spec.config import Crop, FineTuneConfig, Io, QatLoss, Task
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import BuildReport
@@ -97,8 +97,10 @@ def quantize(
             level; or a folder of photos, `digits`, or `random`. A network whose input is no image
             takes an array of its inputs, or a `.npy` or `.npz`.
         out: Build folder, for `verify_build` and `bundle`; None to write none.
-        input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1` or `0..255`, if the
-            model does not say it by its layers.
+        input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1`, `0..255` or
+            `caffe` (pixels in the order blue, green, red less ImageNet's mean), or `-1..1-bgr`,
+            `0..1-bgr`, `0..255-bgr` (blue, green, red, as OpenCV reads images), if the model does
+            not say it by its layers.
         mean: Mean of the pixels, 0 to 255, one or one a channel, in place of `input_range`.
         std: Standard deviation of the pixels, likewise.
         labels: Names of the classes, in the order of the outputs.
@@ -151,7 +153,11 @@ def quantize(
         )
         build.require(report)
         tflite, onnx = ((root / name).read_bytes() for name in MODELS)
-    report = dataclasses.replace(report, note=_by_arguments(report.note))
+    report = dataclasses.replace(
+        report,
+        note=_by_arguments(report.note),
+        warnings=tuple(_by_arguments(warning) for warning in report.warnings),
+    )
     return Quantised(tflite=tflite, onnx=onnx, report=report)
 
 
@@ -229,13 +235,13 @@ def _scaling(
             if len(mean) or len(std)
             else None
         )
-    if given not in RANGES or len(mean) or len(std):
+    if given not in IMPORT_RANGES or len(mean) or len(std):
         raise RequestError(
-            f"expected an input range of {', '.join(RANGES)}, or `mean` and `std`; received "
-            f"{given}" + (" and a mean or std" if len(mean) or len(std) else ""),
+            f"expected an input range of {', '.join(IMPORT_RANGES)}, or `mean` and `std`; "
+            f"received {given}" + (" and a mean or std" if len(mean) or len(std) else ""),
             hint='for example `input_range="0..1"`',
         )
-    return RANGES[given]
+    return IMPORT_RANGES[given]
 
 
 def _saved(model: KerasModel, folder: Path) -> Path:
@@ -287,7 +293,7 @@ def _data(
         return images
     array: npt.NDArray[Any] = np.asarray(images)
     if array.dtype.kind == "f":
-        imported = from_file.read_model(path, image_size=image_size, output=output)
+        imported = prepare.read_model(path, image_size=image_size, output=output)
         if not value_inputs.is_image(imported.graph.input_shape):
             np.save(folder / "values.npy", array)
             return folder / "values.npy"
@@ -315,7 +321,8 @@ def _pixels(
             f"{values.shape[1:]}",
             hint="give pixels as uint8 to have them cropped and resized; channels come last",
         )
-    levels = values.astype(np.float64) * scaling.std + scaling.mean
+    ordered = values[..., ::-1] if scaling.bgr else values
+    levels = ordered.astype(np.float64) * scaling.std + scaling.mean
     least, most = float(levels.min(initial=0)), float(levels.max(initial=0))
     if not (least >= -0.5 and most <= 255.5):
         low, high = (

@@ -10,10 +10,17 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.pipeline.tasks import last_operator
 from mobiledeploy.runtimes import Array, litert
-from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, options_of
+from mobiledeploy.spec.channel_scaling import (
+    CANDIDATES,
+    COLOURS,
+    SCALINGS,
+    ChannelScaling,
+    options_of,
+)
 from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.targets import float_tflite
 from mobiledeploy.verify.outputs import input_choice
@@ -52,7 +59,16 @@ def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> 
                 f"{name}; received {len(scaling.mean)}",
                 hint="give as many numbers to `--mean` and `--std` as there are channels",
             )
+        if not scaling.fits(channels):
+            raise RequestError(
+                f"expected a network of {COLOURS} channels for {scaling.name}; {name} has "
+                f"{channels}",
+                hint="leave out `-bgr`",
+            )
         mean, std = np.array(scaling.mean, np.float64), np.array(scaling.std, np.float64)
+        if scaling.bgr:
+            graph = _reversed(_scaled(imported.graph, 1 / std[::-1], -mean[::-1] / std[::-1]))
+            return fold_channel_order(graph)
         return _scaled(imported.graph, 1 / std, -mean / std)
     if imported.input_range:
         rows = np.array(imported.input_range, np.float64)
@@ -61,11 +77,19 @@ def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> 
     return imported.graph
 
 
-def not_known(name: str) -> RequestError:
-    """Return the error that nobody says how pixels become a file's input."""
+def not_known(name: str, why: str = "") -> RequestError:
+    """Return the error that nobody says how pixels become a file's input.
+
+    Args:
+        name: Name of the file.
+        why: Why photos do not decide it, in words; may be empty.
+    """
+    photos = f", and the photos do not decide it: {why}" if why else ""
     return RequestError(
-        f"{name} does not say how pixels become its input",
-        hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255`; for "
+        f"{name} does not say how pixels become its input{photos}",
+        hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255` "
+        "(`0..1-bgr` if it was trained on images of OpenCV: blue, green, red); for "
+        "Keras's ResNet50 and VGG `--input-range caffe`; for "
         f"torchvision and timm `{options_of(SCALINGS['torchvision'])}`",
     )
 
@@ -116,7 +140,7 @@ def chosen(choice: InputChoice, name: str) -> ChannelScaling:
         RequestError: None is plainly the best; the message has the numbers.
     """
     if choice.chosen:
-        return SCALINGS[choice.chosen]
+        return CANDIDATES[choice.chosen]
     unknown = not_known(name)
     guessing = (
         "; none is better than guessing: check the order of the classes, too"
@@ -130,14 +154,34 @@ def chosen(choice: InputChoice, name: str) -> ChannelScaling:
     )
 
 
+def _reversed(graph: FloatGraph) -> FloatGraph:
+    """Return a graph that reads the channels of its input in reverse."""
+    channels = graph.input_shape[-1]
+    kernel = np.eye(channels, dtype=np.float32)[None, None, :, ::-1]
+    first = FloatNode(
+        name=_unused(graph, "input_order"),
+        op="conv",
+        inputs=(INPUT,),
+        attributes={"strides": (1, 1), "dilations": (1, 1), "groups": 1, "pads": (0, 0, 0, 0)},
+        arrays={
+            "kernel": np.ascontiguousarray(kernel),
+            "bias": np.zeros(channels, np.float32),
+        },
+    )
+    return _with_first(graph, first)
+
+
+def _unused(graph: FloatGraph, name: str) -> str:
+    while any(node.name == name for node in graph.nodes):
+        name += "'"
+    return name
+
+
 def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
     """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
     channels = graph.input_shape[-1]
-    name = "input_scaling"
-    while any(node.name == name for node in graph.nodes):
-        name += "'"
     first = FloatNode(
-        name=name,
+        name=_unused(graph, "input_scaling"),
         op="affine",
         inputs=(INPUT,),
         arrays={
@@ -145,9 +189,14 @@ def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> F
             "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
         },
     )
+    return _with_first(graph, first)
+
+
+def _with_first(graph: FloatGraph, first: FloatNode) -> FloatGraph:
+    """Return a graph whose other nodes read a first one in place of the input."""
     nodes = tuple(
         dataclasses.replace(
-            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
+            node, inputs=tuple(first.name if read == INPUT else read for read in node.inputs)
         )
         for node in graph.nodes
     )

@@ -17,7 +17,7 @@ from mobiledeploy.lint.report import (
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range, tasks, value_inputs
-from mobiledeploy.pipeline.quantize import refusals
+from mobiledeploy.pipeline.prepare import refusals
 from mobiledeploy.spec.config import Task
 
 _HEADS: Final[Mapping[str, Head]] = {
@@ -55,6 +55,7 @@ def inspect_keras(path: Path) -> Inspection:
                 operator=node.op,
                 shape=shapes.get(node.name),
                 weights=sum(array.size for array in node.arrays.values()),
+                layer=imported.layers.get(node.name, node.name),
             )
             for node in graph.nodes
             if node.name in needed

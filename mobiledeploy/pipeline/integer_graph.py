@@ -7,13 +7,13 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.compare.same_function import codes_of_all_cases
+from mobiledeploy.compare.same_function import codes_of_all_cases, needs_no_grid, on_any_grid
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
@@ -33,6 +33,7 @@ from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
+from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
@@ -48,7 +49,7 @@ from mobiledeploy.ops.stored import (
     StoredTensor,
 )
 from mobiledeploy.ops.sum_operator import SumOperator
-from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Int8, QTensor, Shape
+from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Float32, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
 Form: TypeAlias = Literal[
@@ -56,8 +57,8 @@ Form: TypeAlias = Literal[
 ]
 """What a layer became. `operator`: what it is in the file. `table`: one of all codes, or of all
 pairs of codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on
-TFLite's grid of scores. `convolution`: a mean or a line as a depthwise one. `moved scales`: a sum of
-copies of its operands whose scales are some units in the last place off. `inexact`: what LiteRT
+TFLite's grid of scores. `convolution`: a mean or a line as a depthwise one. `moved scales`: a sum
+of copies of its operands whose scales are some units in the last place off. `inexact`: what LiteRT
 computes, and not what the file's runtime does."""
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
@@ -124,7 +125,9 @@ class GraphOfReading:
     obstacles: tuple[Obstacle, ...]
 
 
-def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
+def graph_of(
+    reading: Reading, *, inexact: bool = False, in_floats: Collection[str] = ()
+) -> GraphOfReading:
     """Return the integer graph of a file's layers, or what stands in its way.
 
     Args:
@@ -132,8 +135,9 @@ def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
             whatever grid the file puts them.
         inexact: Whether a layer that fits no table becomes LiteRT's operator, which misses some
             codes.
+        in_floats: What layers write that the file's runtime computes in floats.
     """
-    return _Maker(reading, inexact=inexact).finish()
+    return _Maker(reading, inexact=inexact, in_floats=in_floats).finish()
 
 
 class _InexactError(ConversionError):
@@ -143,7 +147,8 @@ class _InexactError(ConversionError):
 class _Maker:
     """A graph while its nodes are added."""
 
-    def __init__(self, reading: Reading, *, inexact: bool) -> None:
+    def __init__(self, reading: Reading, *, inexact: bool, in_floats: Collection[str]) -> None:
+        self._in_floats = in_floats
         self._reading = reading
         self._inexact = inexact
         self._nodes: list[Node] = []
@@ -219,10 +224,13 @@ class _Maker:
         operator = table.of_kind(layer.kind)
         others = layer.table is not None or layer.kind == "quantize"
         if operator is None and not others:
-            raise ConversionError(f"{layer.op} is no operator of an integer graph")
+            form = " of this form" if table.of_file(layer.op) is not None else ""
+            raise ConversionError(f"{layer.op}{form} is no operator of an integer graph")
         if len(known) < len(sources):
             return None
-        if layer.output.unstated:
+        if needs_no_grid(layer):
+            layer = on_any_grid(layer, known[0].scale, known[0].zero_point)
+        elif layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
@@ -294,6 +302,9 @@ class _Maker:
         if tried is None:
             raise ConversionError(f"what its runtime computes for {layer.op} is not known")
         cases, (expected, *others) = tried
+        if layer.name in self._in_floats:
+            given = _of_floats(layer, inputs, output)
+            expected, others = (expected, others) if given is None else (given, [])
         by_cpu = int((np.stack([expected, *others]) != expected).any(axis=0).sum())
         try:
             node = _checked(operator, layer, inputs, output)
@@ -482,7 +493,9 @@ class _Maker:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
         same = np.zeros(codes.size, np.int64)
-        if layer.table is not None and layer.table.ndim > 1:
+        by_channel = layer.table is not None and layer.table.ndim > 1
+        line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
+        if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
             image = dataclasses.replace(output, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)
@@ -499,13 +512,7 @@ class _Maker:
         units in the last place off. So any grid next to that gives the same codes; without one it
         is a grid with which a multiplication has its own multiplier, where there is one.
         """
-        stored, layers = layer.output, self._reading.layers
-        reads = [
-            (reader, place, read)
-            for reader in layers
-            for place, read in enumerate(reader.reads)
-            if read.source == index
-        ]
+        stored, reads = layer.output, list(self._reads(index))
         zeros = [read.zero_point for _, _, read in reads if read.zero_point is not None]
         zero = stored.zero_point if stored.zero_point is not None else next(iter(zeros), 0)
         scale = known[0].scale
@@ -529,6 +536,15 @@ class _Maker:
                 if other is not None:
                     scale = factor * out / other.scale
         return dataclasses.replace(stored, scale=scale, zero_point=zero, unstated=False)
+
+    def _reads(self, index: int) -> Iterator[tuple[StoredLayer, int, LayerInput]]:
+        """Yield what reads a layer's codes, also behind layers that keep its grid unstated."""
+        for number, reader in enumerate(self._reading.layers):
+            for place, read in enumerate(reader.reads):
+                if read.source == index:
+                    yield reader, place, read
+                    if needs_no_grid(reader):
+                        yield from self._reads(number)
 
     def _tensor(self, source: int) -> StoredTensor:
         reading = self._reading
@@ -666,6 +682,32 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
+
+
+_FLOATS: Final[Mapping[str, Callable[[Float32, Float32], Float32]]] = {
+    "add": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "sub": lambda a, b: a - b,
+}
+"""Layers of which float32 gives one result for each pair of codes."""
+
+
+def _of_floats(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Codes | None:
+    """Return all codes of a layer that ONNX Runtime computes in float32; None of other layers."""
+    if layer.kind == "mean":
+        codes, _ = codes_of_windows(inputs[0], output, layer.window)
+        means: Codes = np.clip(codes, *layer.clamp)
+        return means
+    compute = _FLOATS.get(layer.kind)
+    if compute is None or len(layer.reads) != 2:
+        return None
+    reals = [
+        (codes - (read.zero_point or 0)).astype(np.float32) * np.float32(read.scale or 1)
+        for codes, read in zip(all_pairs(), layer.reads, strict=True)
+    ]
+    steps = np.rint(compute(*reals) / output.scale) + output.zero_point
+    clipped: Codes = np.clip(steps, *layer.clamp).astype(np.int64)
+    return clipped
 
 
 def _image(output: QTensor) -> QTensor:

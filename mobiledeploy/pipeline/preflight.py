@@ -12,9 +12,16 @@ from pathlib import Path
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.network import keras_file
+from mobiledeploy.network import weight_matching
 from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.weight_matching import architecture_for, match_weights
+from mobiledeploy.network.table_matching import OtherNetworkError
+from mobiledeploy.network.weight_matching import (
+    Stored,
+    WholeModel,
+    architecture_for,
+    has_outputs,
+    match_weights,
+)
 from mobiledeploy.spec.config import DIGITS, IMAGENET_RANGE, BuildConfig
 
 
@@ -23,12 +30,17 @@ class StartingWeights:
     """The weights that training starts from.
 
     Attributes:
-        stored: The content of the file.
+        path: The file.
+        stored: Its content.
         digest: SHA-256 of the file.
+        differs: What a whole model computes before its head that the asked network does not, so
+            that its own graph is taken; empty for nothing.
     """
 
-    stored: KerasWeights
+    path: Path
+    stored: Stored
     digest: str
+    differs: str = ""
 
 
 def check_packages(config: BuildConfig) -> None:
@@ -112,23 +124,66 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> StartingWeig
             model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
         )
     _check_readable(path)
-    stored = keras_file.read(path)
-    if name == "imagenet":
+    stored = weight_matching.read(path)
+    if name == "imagenet" and isinstance(stored, KerasWeights):
         stored = dataclasses.replace(stored, input_range=IMAGENET_RANGE)
-    # Neither the number of classes nor whether the head can be used is known yet.
-    architecture = architecture_for(config, stored, classes=2)
-    transfer.starting_network(architecture, match_weights(stored, architecture, take_head=False))
-    return StartingWeights(stored=stored, digest=files.sha256(path))
+    start = StartingWeights(path=path, stored=stored, digest=files.sha256(path))
+    try:
+        # Neither the number of classes nor whether the head can be used is known yet.
+        architecture = architecture_for(config, stored, classes=2)
+        matched = match_weights(stored, architecture, take_head=False)
+        transfer.starting_network(architecture, matched)
+    except OtherNetworkError as error:
+        _refuse_other_table(config, stored, error)
+        return dataclasses.replace(start, differs=str(error))
+    return start
 
 
-def check_head(config: BuildConfig, start: StartingWeights | None, *, classes: int) -> None:
-    """Check the weights' head, once the number of classes is known.
+def _refuse_other_table(config: BuildConfig, stored: Stored, error: OtherNetworkError) -> None:
+    """Refuse a model that is another one of our tables than the one that is asked for.
 
     Raises:
-        RequestError: It has the right shape, but does not compute what our head computes.
+        RequestError: It is; the hint has its options.
     """
-    if start is not None:
+    table = weight_matching.recognise(stored)
+    if table is None or (table.arch, table.alpha) == (config.model.arch, config.model.alpha):
+        return
+    model = dataclasses.replace(config.model, arch=table.arch, alpha=table.alpha)
+    other = dataclasses.replace(config, model=model)
+    try:
+        match_weights(stored, architecture_for(other, stored, classes=2), take_head=False)
+    except OtherNetworkError:
+        return
+    raise RequestError(str(error), hint=error.hint) from error
+
+
+def difference(config: BuildConfig, start: StartingWeights | None, *, classes: int) -> str:
+    """Return why a whole model's own graph is to be taken; empty if it is not.
+
+    Args:
+        config: The build's configuration.
+        start: The weights; None for none.
+        classes: Number of classes, which says whether its head can be used.
+
+    Raises:
+        RequestError: A new head is needed, but the model's input range is another one.
+    """
+    if start is None or start.differs:
+        return "" if start is None else start.differs
+    try:
         match_weights(start.stored, architecture_for(config, start.stored, classes=classes))
+    except OtherNetworkError as error:
+        assert isinstance(start.stored, WholeModel)  # noqa: S101 - weights alone have no graph
+        size = config.model.image_size
+        if not has_outputs(start.stored.at((size, size)).classes, classes):
+            raise
+        return str(error)
+    return ""
+
+
+def network_name(config: BuildConfig) -> str:
+    """Return the name of the network that is asked for."""
+    return architecture_for(config, None, classes=2).name
 
 
 def _check_readable(path: Path) -> None:

@@ -85,8 +85,14 @@ def _contract(
     photo = config.preprocessing
     dtype: Io = export.io if export.int8 else "float32"
     grids: dict[str, Int8Grid | None] = {"input": None, "output": None, "logits": None}
+    taps: tuple[Tap, ...] = ()
     if export.int8:
-        graph = tflite_reader.read_file(root / "model.tflite")
+        first, second = (root / name for name in MODELS)
+        parsed = tflite.parse(first.read_bytes())
+        graph = tflite_reader.read(parsed)
+        if export.head == "softmax":
+            recipe = onnx_edit.tap_recipe(onnx.parse(second.read_bytes()))
+            taps = tflite_edit.tap_recipe(parsed).tap(first.name), recipe.tap(second.name)
         tensors = {"input": graph.input, "output": graph.output, "logits": graph.logits}
         grids = {name: _grid(tensor) for name, tensor in tensors.items()}
     return Contract(
@@ -102,16 +108,8 @@ def _contract(
         tolerance=Tolerance() if export.int8 else None,
         files=tuple(File.of(root, root / name) for name in MODELS),
         labels=File.of(root, root / LABELS),
-        taps=_taps(root) if export.int8 and export.head == "softmax" else (),
+        taps=taps,
         task=task,
-    )
-
-
-def _taps(root: Path) -> tuple[Tap, ...]:
-    first, second = (root / name for name in MODELS)
-    return (
-        tflite_edit.tap_recipe(tflite.parse(first.read_bytes())).tap(first.name),
-        onnx_edit.tap_recipe(onnx.parse(second.read_bytes())).tap(second.name),
     )
 
 

@@ -104,12 +104,13 @@ def check_network(architecture: Architecture, config: FineTuneConfig, task: Task
         )
 
 
-def check_labels(config: FineTuneConfig | None, *, known: bool) -> None:
+def check_labels(config: FineTuneConfig | None, *, known: bool, why: str = "") -> None:
     """Check that there are labels if a network is to be trained with them.
 
     Args:
         config: How it is to be trained; None: not at all.
         known: Whether the photos' folders are named like the network's classes.
+        why: Which are not, in words; may be empty.
 
     Raises:
         RequestError: Labels are asked for, and there are none.
@@ -117,7 +118,7 @@ def check_labels(config: FineTuneConfig | None, *, known: bool) -> None:
     if config is not None and config.loss == "labels" and not known:
         raise RequestError(
             "training with labels needs folders of photos that are named like the network's "
-            "classes, received others",
+            f"classes, received others{why and f': {why}'}",
             hint="name a file with the classes with `--labels`, or train without labels: "
             f"{_WITHOUT_LABELS}",
         )

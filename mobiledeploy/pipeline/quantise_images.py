@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.data.dataset import Dataset
+from mobiledeploy.data.dataset import Dataset, Indices
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.pipeline.class_order import Names
 from mobiledeploy.spec.config import RANDOM, Preprocessing
@@ -57,6 +57,13 @@ class QuantiseImages:
         )
 
 
+def calibration_rows(dataset: Dataset) -> Indices:
+    """Return the numbers of the photos that decide the ranges, spread evenly."""
+    train = dataset.splits["train"]
+    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
+    return train[rows.round().astype(np.int64)]
+
+
 def load(
     dataset: Dataset | None,
     names: Names,
@@ -85,11 +92,9 @@ def load(
             folders=(),
             digest=RANDOM,
         )
-    train = dataset.splits["train"]
-    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
     calibration, held_back = (
         load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
-        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
+        for indices in (calibration_rows(dataset), dataset.splits["test"])
     )
     numbers = names.numbers
     return QuantiseImages(

@@ -23,9 +23,8 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.network.network import Network, save_network
-from mobiledeploy.network.weight_matching import architecture_for, match_weights
+from mobiledeploy.network.weight_matching import Stored, architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import calibrate, class_order
 from mobiledeploy.runtimes import litert
@@ -70,7 +69,7 @@ def train(
     class_names: tuple[str, ...],
     config: BuildConfig,
     *,
-    weights: KerasWeights | None,
+    weights: Stored | None,
     progress: Progress,
 ) -> TrainResult:
     """Train the float network, and write `network.npz`, `model.keras` and `logits.npy`."""

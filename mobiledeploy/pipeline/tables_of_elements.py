@@ -1,4 +1,4 @@
-"""Give an `.onnx` tables for nodes that compute each element alone and that no reader knows.
+"""Give an `.onnx` tables in place of unread nodes that compute each element alone.
 
 Batch normalisation, a division by a constant for each channel, a PRelu, a softplus, the tail of a
 GELU in several nodes: between two tensors of 8-bit codes they are a function of one code and its
@@ -20,6 +20,9 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.runtimes import ort
+
+MOVED: Final = "/channels last for "
+"""Between the name of a tensor and that of a table: a copy of it with its channels last."""
 
 _CODES: Final = 2 * OFFSET
 _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
@@ -101,7 +104,7 @@ class _Graph:
         self._writers = {
             name: number for number, node in enumerate(self._nodes) for name in node.output if name
         }
-        self._constants: dict[str, tuple[int, ...] | None] = {
+        self._constants: dict[str, tuple[int, ...]] = {
             name: tuple(tensor.dims) for name, tensor in self._given.items()
         }
         self._types = {name: tensor.data_type for name, tensor in self._given.items()}
@@ -148,39 +151,28 @@ class _Graph:
             return
         self._note_rank(name, node)
         operands = [each for each in node.input if each and each not in self._constants]
-        if kind == _DEQUANTISE and len(operands) == 1:
-            source = operands[0]
-            before = self._functions.get(source)
-            self._functions[name] = _Function(
-                first=source if before is None else before.first,
-                nodes=(frozenset() if before is None else before.nodes) | {number},
-                starts=frozenset({source}),
-                last=frozenset({number}),
-            )
-        elif kind in _OF_CODES:
-            known = [self._functions.get(each) for each in operands]
-            firsts = {
-                each if function is None else function.first
+        known = [self._functions.get(each) for each in operands]
+        if kind in _OF_CODES or (kind == _DEQUANTISE and len(operands) == 1):
+            known = [
+                _Function(
+                    first=each if function is None else function.first,
+                    nodes=frozenset() if function is None else function.nodes,
+                    starts=frozenset({each}),
+                    last=frozenset(),
+                )
                 for each, function in zip(operands, known, strict=True)
-            }
-            if len(firsts) == 1:
-                nodes = (frozenset[int]() if each is None else each.nodes for each in known)
-                self._functions[name] = _Function(
-                    first=firsts.pop(),
-                    nodes=frozenset({number}).union(*nodes),
-                    starts=frozenset(operands),
-                    last=frozenset({number}),
-                )
-        elif kind in _REALS or kind == _QUANTISE:
-            functions = [self._functions.get(each) for each in operands]
-            known = [each for each in functions if each is not None]
-            if known and len(known) == len(functions) and len({each.first for each in known}) == 1:
-                self._functions[name] = _Function(
-                    first=known[0].first,
-                    nodes=frozenset({number}).union(*(each.nodes for each in known)),
-                    starts=frozenset().union(*(each.starts for each in known)),
-                    last=frozenset({number}).union(*(each.last for each in known)),
-                )
+            ]
+        elif kind not in _REALS and kind != _QUANTISE:
+            return
+        functions = [each for each in known if each is not None]
+        firsts = {each.first for each in functions}
+        if len(firsts) == 1 and len(functions) == len(operands):
+            self._functions[name] = _Function(
+                first=firsts.pop(),
+                nodes=frozenset({number}).union(*(each.nodes for each in functions)),
+                starts=frozenset[str]().union(*(each.starts for each in functions)),
+                last=frozenset({number}).union(*(each.last for each in functions)),
+            )
 
     def _note_constant(self, name: str, node: Any) -> None:
         value = next((each.t for each in node.attribute if each.name == "value"), None)
@@ -215,78 +207,78 @@ class _Graph:
         codes = self._nodes[number].op_type in {_QUANTISE, *_OF_CODES}
         if function is None or not codes:
             return None
-
-        def strange(nodes: Collection[int]) -> int | None:
-            of_unread = (
-                each for each in sorted(nodes) if not unread.isdisjoint(self._nodes[each].output)
-            )
-            places = list(of_unread)
-            plain = (each for each in places if self._nodes[each].op_type != _QUANTISE)
-            return next(plain, places[0] if places else None)
-
-        unread = frozenset(unread)
-        of_node = strange(function.last)
+        of_node = self._unread(function.last, unread)
         root, nodes = function.first, function.nodes
         if len(function.starts) == 1:
             (root,), nodes = function.starts, function.last
         elif of_node is None:
-            of_node = strange(function.nodes)
-        if of_node is None:
+            of_node = self._unread(function.nodes, unread)
+        axis = self._channel_axis(root, nodes)
+        if of_node is None or axis is None:
             return None
-        if self._nodes[of_node].op_type == _QUANTISE:
-            before = self._writers.get(self._nodes[of_node].input[0])
-            of_node = of_node if before is None else before
-        results = self._results(root, name, nodes)
-        return None if results is None else (root, of_node, self._written(root, name, results))
+        results = self._results(root, name, nodes, axis=axis[0], channels=axis[1])
+        if results is None:
+            return None
+        return root, of_node, self._written(root, name, results, first=axis[0] == 1)
 
-    def _results(
-        self, root: str, name: str, nodes: Collection[int]
-    ) -> tuple[npt.NDArray[Any], int] | None:
-        """Return all codes that a tensor has, by channel if there are several; and their axis."""
-        rank, channels, axis = self._ranks.get(root), 1, 0
+    def _unread(self, nodes: Collection[int], unread: Collection[str]) -> int | None:
+        """Return the first of some nodes that no reader knows; None if there is none."""
+        for number in sorted(nodes):
+            node = self._nodes[number]
+            if any(each in unread for each in node.output):
+                before = self._writers.get(node.input[0])
+                return before if node.op_type == _QUANTISE and before is not None else number
+        return None
+
+    def _channel_axis(self, root: str, nodes: Collection[int]) -> tuple[int, int] | None:
+        """Return the axis along which constants differ, 0 if none do, and how many they are.
+
+        None where they differ along several, or along another axis than that of channels.
+        """
+        rank, axis, channels = self._ranks.get(root), 0, 1
         for number in nodes:
             node = self._nodes[number]
             for each in node.input:
                 shape = self._constants.get(each, ())
-                if shape is None or not each:
-                    return None if shape is None else None
                 if math.prod(shape) == 1:
                     continue
-                if rank is None:
+                wide = [place for place, size in enumerate(shape) if size != 1]
+                if rank is None or len(wide) != 1:
                     return None
-                place = 1 if node.op_type == "BatchNormalization" else None
-                if place is None:
-                    wide = [at for at, size in enumerate(shape) if size != 1]
-                    place = rank - len(shape) + wide[0] if len(wide) == 1 else -1
-                if (axis and axis != place) or place < 1 or channels not in {1, max(shape)}:
+                place = rank - len(shape) + wide[0]
+                place = 1 if node.op_type == "BatchNormalization" else place
+                if axis not in {0, place} or channels not in {1, max(shape)}:
                     return None
                 axis, channels = place, max(shape)
-        axes = {_IMAGE: (1, _IMAGE - 1), _VECTOR: (1,)}
-        if axis and axis not in axes.get(rank or 0, ()):
-            return None
+        allowed = {_IMAGE: {0, 1, _IMAGE - 1}, _VECTOR: {0, 1}}.get(rank or 0, {0})
+        return (axis, channels) if axis in allowed else None
+
+    def _results(
+        self, root: str, name: str, nodes: Collection[int], *, axis: int, channels: int
+    ) -> npt.NDArray[Any] | None:
+        """Return all codes that a tensor has, shape (channels, 256); None if that is not known."""
         source = self._type(root)
         if source is None:
             return None
-        codes = np.arange(_CODES).astype(np.uint8)
+        codes: npt.NDArray[Any] = np.arange(_CODES, dtype=np.uint8)
         if source == np.int8:
             codes = (codes.astype(np.int16) - OFFSET).astype(np.int8)
-        if rank == _IMAGE and axis != _IMAGE - 1:
-            shape, order = (1, channels, _CODES, 1), (0, 1, 2, 3)
-            codes = codes.reshape(1, 1, _CODES, 1)
-        elif rank == _IMAGE:
-            shape, order = (1, 1, _CODES, channels), (3, 0, 1, 2)
-            codes = codes.reshape(1, 1, _CODES, 1)
+        every = np.repeat(codes[np.newaxis], channels, axis=0)
+        if self._ranks.get(root) != _IMAGE:
+            order: tuple[int, ...] = (1, 0)
+        elif axis == _IMAGE - 1:
+            every, order = every[:, :, np.newaxis, np.newaxis], (2, 1, 3, 0)
         else:
-            shape, order = (_CODES, channels), (1, 0)
-            codes = codes.reshape(_CODES, 1)
-        given = np.ascontiguousarray(np.broadcast_to(codes, shape))
+            every, order = every[:, :, np.newaxis, np.newaxis], (2, 0, 1, 3)
+        given = np.ascontiguousarray(every.transpose(order))
         try:
-            (results,) = ort.load(self._part(root, name, nodes, shape)).run(given)
+            (results,) = ort.load(self._part(root, name, nodes, given.shape)).run(given)
         except CorruptFileError:
             return None
-        if results.shape != shape or results.dtype not in (np.uint8, np.int8):
+        if results.shape != given.shape or results.dtype not in (np.uint8, np.int8):
             return None
-        return results.transpose(order).reshape(channels, _CODES), axis
+        back: npt.NDArray[Any] = results.transpose(np.argsort(order)).reshape(channels, _CODES)
+        return back
 
     def _type(self, codes: str) -> np.dtype[Any] | None:
         """Return the type of codes, from the zero point of a node that reads them."""
@@ -326,11 +318,10 @@ class _Graph:
         data: bytes = model.SerializeToString()
         return data
 
-    def _written(self, root: str, name: str, results: tuple[npt.NDArray[Any], int]) -> list[Any]:
-        """Return the nodes of a table."""
+    def _written(self, root: str, name: str, codes: npt.NDArray[Any], *, first: bool) -> list[Any]:
+        """Return the nodes of a table of codes, whose channels may come first."""
         from onnx import TensorProto, helper, numpy_helper
 
-        codes, axis = results
         if (codes == codes[0]).all():
             codes = codes[:1]
         channels = len(codes)
@@ -341,13 +332,15 @@ class _Graph:
         for what, values in constants.items():
             tensor = numpy_helper.from_array(np.ascontiguousarray(values), f"{name}/{what}")
             self.model.graph.initializer.append(tensor)
-        moved = channels > 1 and axis == 1 and self._ranks.get(root) == _IMAGE
+        moved = channels > 1 and first and self._ranks.get(root) == _IMAGE
         nodes, before, after = list[Any](), root, f"{name}/looked up" if moved else name
         if moved:
             nodes.append(
-                helper.make_node("Transpose", [before], [f"{name}/last"], perm=[0, 2, 3, 1])
+                helper.make_node(
+                    "Transpose", [before], [f"{root}{MOVED}{name}"], perm=[0, 2, 3, 1]
+                )
             )
-            before = f"{name}/last"
+            before = f"{root}{MOVED}{name}"
         nodes.append(helper.make_node("Cast", [before], [f"{name}/places"], to=TensorProto.INT32))
         before = f"{name}/places"
         if channels > 1:

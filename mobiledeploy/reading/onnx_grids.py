@@ -84,16 +84,42 @@ def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 def clip(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a Clip or Relu, of real values or of codes."""
     value = reader.value(node, 0)
+    low, high = _bounds(reader, node)
+    if isinstance(value, OnnxConstant) and not math.isnan(low + high):
+        return dataclasses.replace(
+            value, values=np.clip(value.values, low, high).astype(value.values.dtype)
+        )
     if not isinstance(value, OnnxActivation):
         return None
-    low, high = _bounds(reader, node)
     if not value.real:
         return _clip_codes(reader, node, value, low, high)
+    stays = _clip_on_its_grid(reader, node, value, low, high)
+    if stays is not None:
+        return stays
     if not (reader.is_unquantised(value) and reader.read_once(node.inputs[0])):
         value = reader.add_layer(node, "clamp", [value], value)
     before = reader.bounds[value.source]
     reader.bounds[value.source] = max(before[0], low), min(before[1], high)
     return value
+
+
+def _clip_on_its_grid(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, low: float, high: float
+) -> OnnxActivation | None:
+    """Read a ReLU of real values that are not quantised again; None if it is another.
+
+    What is clipped at 0 stays on its grid.
+    """
+    if value.scale is None or value.zero_point is None or (low, high) != (0.0, math.inf):
+        return None
+    if any(each.op in {"QuantizeLinear", "Clip"} for each in reader.reading(node.outputs[0])):
+        return None
+    stored = reader.layers.tensor(value.source)
+    grid = value.scale, value.zero_point, stored.dtype
+    added = reader.add_layer(node, "clamp", [value], value)
+    reader.bounds[added.source] = low, high
+    codes = reader.quantise_layer(added, reader.written(node), grid)
+    return dataclasses.replace(codes, real=True, dtype="")
 
 
 def rescale(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:

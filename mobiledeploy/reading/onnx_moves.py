@@ -58,6 +58,7 @@ def _transposed(
 
     Channels first and channels last are such orders.
     """
+    perm: tuple[int, ...]
     if value.axes == GROUPED:
         if order != _GROUPS_INSIDE:
             return None

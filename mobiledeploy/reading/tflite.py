@@ -73,7 +73,8 @@ def _read(
     model: TfliteModel, operator: TfliteOperator, layers: LayersSoFar, written: dict[int, int]
 ) -> None:
     sources = [index for index in operator.inputs if index in written]
-    if not sources or not operator.outputs or min(operator.outputs) < 0:
+    shape_only = operator.builtin == "SHAPE"  # of an image whose shape is fixed
+    if shape_only or not sources or not operator.outputs or min(operator.outputs) < 0:
         return  # arithmetic on shapes or constants, not on the image
     target = model.tensors[operator.outputs[0]]
     before = [layers.tensor(written[index]) for index in sources]

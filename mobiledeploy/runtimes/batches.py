@@ -70,6 +70,8 @@ def run_in_pieces(
         [batch[start : start + size] for batch in batches]
         for start in range(0, len(batches[0]), size)
     ]
+    if len(pieces) == 1:
+        return tuple(run(0, pieces[0]))
     workers = min(threads, len(pieces))
 
     def work(worker: int) -> list[Sequence[Array]]:

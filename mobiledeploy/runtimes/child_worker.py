@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from mobiledeploy.base import child_process
+from mobiledeploy.base import child_process, heap
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo
 
@@ -38,6 +38,7 @@ def answer_requests(module: str) -> None:
         module: Name of the module whose `RUNTIME` answers.
     """
     child_process.limit_memory()
+    heap.share()
     # What a library reads or prints must not mix with requests and answers.
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

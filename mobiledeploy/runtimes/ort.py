@@ -81,7 +81,8 @@ class OrtSession:
         with _refusals("load"):
             sources = require_count(self._session.get_inputs(), inputs)
             self.inputs = tuple(_info(source) for source in sources)
-            self._fixed_batch = any(isinstance(source.shape[0], int) for source in sources)
+            fixed = [source.shape[0] for source in sources if isinstance(source.shape[0], int)]
+            self._fixed_batch = max(fixed, default=0)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
         words = ", ".join(filter(None, (title, how)))
         self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({words})"
@@ -112,8 +113,15 @@ class OrtSession:
     def _run(self, pieces: Sequence[Array]) -> Sequence[Array]:
         if not self._fixed_batch:
             return self._invoke(pieces)
+        size = self._fixed_batch
         rows = [
-            self._invoke([image[np.newaxis] for image in images])
+            # All of a batch are the same image, of which the first result is taken.
+            [
+                output[:1] if len(output) == size else output
+                for output in self._invoke(
+                    [np.repeat(image[np.newaxis], size, axis=0) for image in images]
+                )
+            ]
             for images in zip(*pieces, strict=True)
         ]
         return [np.concatenate(output) for output in zip(*rows, strict=True)]

@@ -51,16 +51,20 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     def reasons(layer: FileLayer) -> tuple[str, ...]:
         if layer.weights:
             takers = {op for op, inputs in chosen if layer.weights in inputs}
-            if not takers or not takers <= products:
-                return ("ONNX Runtime fuses it into no integer kernel: it computes in float32",)
-            return ()
+            return () if takers and takers <= products else (IN_FLOATS,)
         op = kernel(layer)
+        if op and not fused[op]:
+            return (IN_FLOATS,)
         if op and fused[op] != wanted[op]:
             words = f"ONNX Runtime has {fused[op]} {op} for {wanted[op]} such layers"
-            return (f"{words}: it computes the others in float32",)
+            return (f"{words}: it computes the others in float32, and does not say which",)
         return ()
 
     return [reasons(layer) for layer in layers]
+
+
+IN_FLOATS: Final = "ONNX Runtime fuses it into no integer kernel: it computes in float32"
+"""The reason of a layer that is known to be computed in floats."""
 
 
 def kernels(model: bytes) -> tuple[tuple[str, frozenset[str]], ...]:

@@ -11,11 +11,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.spec.config import Scaling
 
 CHANNELS: Final = (1, 3)
 """Numbers of channels that images can have."""
+COLOURS: Final = 3
+"""Number of channels that have an order: red, green, blue or blue, green, red."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +29,14 @@ class ChannelScaling:
         name: The scaling in words.
         mean: Pixel levels, 0..255: one for all channels, or one a channel.
         std: Pixel levels, likewise.
+        bgr: Whether the network's channels are blue, green, red; mean and std are of red, green,
+            blue as the pixels.
     """
 
     name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check that there are as many means as standard deviations, all usable.
@@ -61,6 +67,17 @@ class ChannelScaling:
         mean, std = scaling
         return named((mean,), (std,))
 
+    def fits(self, channels: int) -> bool:
+        """Whether a network of so many channels can have this scaling."""
+        return len(self.mean) in {1, channels} and (channels == COLOURS or not self.bgr)
+
+    def inputs(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the network's input, of the shape of the pixels, whose channels come last."""
+        channels = np.arange(pixels.shape[-1])
+        table = self.values(len(channels)).astype(np.float32)
+        values: npt.NDArray[np.float32] = table[pixels, channels]
+        return np.ascontiguousarray(values[..., ::-1]) if self.bgr else values
+
     def values(self, channels: int) -> npt.NDArray[np.float64]:
         """Return the value of each pixel value, shape (256, channels)."""
         pixels = np.arange(256, dtype=np.float64)[:, None]
@@ -83,7 +100,7 @@ def named(mean: tuple[float, ...], std: tuple[float, ...]) -> ChannelScaling:
 
 def options_of(scaling: ChannelScaling) -> str:
     """Return the options of `mobiledeploy quantize` that say a scaling."""
-    for name, known in SCALINGS.items():
+    for name, known in CANDIDATES.items():
         if known == scaling and name != "torchvision":
             return f"--input-range {name}"
     return f"--mean {_listed(scaling.mean)} --std {_listed(scaling.std)}"
@@ -112,3 +129,21 @@ SCALINGS: Final[Mapping[str, ChannelScaling]] = {
     ),
 }
 """The scalings that networks are usually trained with."""
+CAFFE: Final = ChannelScaling(
+    name="pixel - mean in the order blue, green, red",
+    mean=(123.68, 116.779, 103.939),
+    std=(1.0, 1.0, 1.0),
+    bgr=True,
+)
+"""What Keras's ResNet and VGG are trained with."""
+REVERSED: Final[Mapping[str, ChannelScaling]] = {
+    f"{name}-bgr": dataclasses.replace(
+        scaling, name=f"{scaling.name} in the order blue, green, red", bgr=True
+    )
+    for name, scaling in RANGES.items()
+}
+"""`RANGES` of networks that were trained on images as OpenCV reads them."""
+CANDIDATES: Final[Mapping[str, ChannelScaling]] = {**SCALINGS, "caffe": CAFFE, **REVERSED}
+"""What is tried on photos of known classes."""
+IMPORT_RANGES: Final[Mapping[str, ChannelScaling]] = {**RANGES, "caffe": CAFFE, **REVERSED}
+"""By their names: the ranges that a user can say of a model file."""

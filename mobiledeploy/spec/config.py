@@ -326,6 +326,7 @@ class ImportConfig:
             pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
             where it does. What differs between channels is a layer of the two files.
         std: Likewise.
+        bgr: Whether the network's channels are blue, green, red; absent from the JSON if not.
         qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
         effort: How many techniques of quantisation are tried.
     """
@@ -340,6 +341,7 @@ class ImportConfig:
     task: Task = dataclasses.field(default="classification", metadata=OMIT)
     mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
     qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
     effort: Effort = dataclasses.field(default="default", metadata=OMIT)
 

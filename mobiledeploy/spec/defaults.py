@@ -191,6 +191,29 @@ def decide(
     )
 
 
+def asked(config: BuildConfig) -> frozenset[str]:
+    """Return the arguments of `decide` of which a configuration has another value than default."""
+    default = decide(arch=config.model.arch, data=config.data, weights=config.train.weights)
+    train, usual = config.train, default.train
+    same = {
+        "arch": config.model.arch == "v2",
+        "alpha": config.model.alpha == default.model.alpha,
+        "image_size": config.model.image_size == default.model.image_size,
+        "crop": config.preprocessing.crop == default.preprocessing.crop,
+        "input_range": config.preprocessing.scaling == default.preprocessing.scaling,
+        "epochs": train.epochs == usual.epochs,
+        "batch_size": train.batch_size == usual.batch_size,
+        "learning_rate": train.learning_rate == usual.learning_rate,
+        "qat_engine": config.quantise.engine == default.quantise.engine,
+        "qat_steps": config.quantise.steps == default.quantise.steps,
+        "int8": config.export.int8,
+        "io": config.export.io == default.export.io,
+        "head": config.export.head == default.export.head,
+        "seed": train.seed == usual.seed,
+    }
+    return frozenset(name for name, equal in same.items() if not equal)
+
+
 def decide_fine_tuning(
     *,
     loss: QatLoss = "distill",

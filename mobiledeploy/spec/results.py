@@ -209,16 +209,18 @@ class InputCandidate:
     """A scaling of pixels that was tried on labelled photos.
 
     Attributes:
-        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
+        name: One of `channel_scaling.CANDIDATES`.
         mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
         std: Likewise.
         right: How often the float network is right with it.
+        bgr: Whether the network's channels are then blue, green, red.
     """
 
     name: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     right: Accuracy
+    bgr: bool = dataclasses.field(default=False, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,16 +229,21 @@ class InputChoice:
 
     Attributes:
         chosen: Name of the best candidate; empty if it is not plainly better than the second.
-        candidates: All candidates, the best first.
-        p: p-value of McNemar's exact test of the best against the second.
+        candidates: All candidates that were tried, the most often right first.
+        p: p-value of McNemar's exact test of `best` against `second`.
         near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
             its accuracy reaches that.
+        best: Name of the best candidate. One in the order blue, green, red is not, if it is not
+            plainly better than the others.
+        second: Name of the one that the best must be plainly better than.
     """
 
     chosen: str
     candidates: tuple[InputCandidate, ...]
     p: float
     near_chance: bool
+    best: str = dataclasses.field(default="", metadata=OMIT)
+    second: str = dataclasses.field(default="", metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,6 +415,36 @@ photos, or nobody."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InsteadOf:
+    """Why a whole model's own graph was taken, and not one of our networks with its weights.
+
+    Attributes:
+        network: The network that it was compared with.
+        differs: What the model computes otherwise, in a sentence.
+    """
+
+    network: str
+    differs: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FloatAgreement:
+    """How often the int8 files answer as the float network does, on the held-back images.
+
+    Attributes:
+        of: What is compared: the `class`, or the likeliest `label` where several may hold.
+        same: Images on which it is the same.
+        interval: 95 % Wilson interval of their share, 0..1.
+        synthetic: Whether the images, or values, are synthetic.
+    """
+
+    of: Literal["class", "label"]
+    same: Accuracy
+    interval: tuple[float, float]
+    synthetic: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """The result of a build: `report.json`.
 
@@ -431,6 +468,10 @@ class BuildReport:
             fit the order of the classes; None without a head or labelled photos.
         label_scores: In place of `scores` where several labels may hold for an image.
         rungs: What each technique of quantisation gave, in the order in which they were tried.
+        instead_of: Why the own graph of a model that `build` started from was taken; None if it
+            was not.
+        float_agreement: How often the int8 files answer as the float network does; None of float
+            files, and of outputs that are numbers.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -450,3 +491,5 @@ class BuildReport:
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
     label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)
     rungs: tuple[Rung, ...] = dataclasses.field(default=(), metadata=OMIT)
+    instead_of: InsteadOf | None = dataclasses.field(default=None, metadata=OMIT)
+    float_agreement: FloatAgreement | None = dataclasses.field(default=None, metadata=OMIT)

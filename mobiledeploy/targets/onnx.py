@@ -14,6 +14,7 @@ from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.ops import divided_input, table
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.lookup import Lookup
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
@@ -32,6 +33,7 @@ def write(
     certificates: Mapping[str, Certificate],
     *,
     io: Io = "int8",
+    out: Io | None = None,
     head: Head = "softmax",
     divided: bool = False,
 ) -> bytes:
@@ -45,6 +47,7 @@ def write(
         graph: The model.
         certificates: From `certify`: by name, for every operator that is `Certified`.
         io: Type of the input and output tensor.
+        out: Type of the output, where it is another.
         head: Whether the file ends in the softmax or in the logits.
         divided: Whether a float32 input is quantised by a division; see `ops.divided_input`.
 
@@ -52,17 +55,23 @@ def write(
         ConversionError: A certificate is missing.
         RequestError: A softmax is asked for, but the graph has none.
     """
-    graph = with_head(graph, head)
+    graph, last = with_head(graph, head), io if out is None else out
     tensors = graph.tensors()
     model = OnnxWriter(names=tensors)
     image = _write_input(model, graph.input, io, divided=divided)
+    if io != "int8" and all(
+        isinstance(node, Lookup) for node in graph.nodes if graph.input.name in node.inputs
+    ):
+        # A table states no grid: without this pair nothing says which values the codes are.
+        real = model.dequantise(image, graph.input.scale, zero_point(graph.input))
+        image = model.quantise(real, graph.input.scale, zero_point(graph.input))
     stem = onnx_stem.find_stem(graph)
     if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}
     for node in graph.nodes:
         name = node.output.name
-        inner = node.output == graph.output and (io != "uint8" or _is_image(graph.output))
+        inner = node.output == graph.output and (last != "uint8" or _is_image(graph.output))
         codes[name] = model.free(f"{name}{INNER}") if inner else name
         if node is stem:
             onnx_stem.write_stem(model, stem, graph.input, image, codes[name])
@@ -70,11 +79,11 @@ def write(
             inputs = [OnnxInput(codes=codes[read], tensor=tensors[read]) for read in node.inputs]
             operator, certificate = table.of_node(node), certificates.get(name)
             operator.write_onnx(model, node, inputs, codes[name], certificate)
-    _write_output(model, graph.output, codes[graph.output.name], io)
+    _write_output(model, graph.output, codes[graph.output.name], last)
     return model.finish(
         graph.name,
         inputs=[(graph.input.name, outer_tensor(graph.input, io).dtype, graph.input.shape)],
-        outputs=[(graph.output.name, outer_tensor(graph.output, io).dtype, graph.output.shape)],
+        outputs=[(graph.output.name, outer_tensor(graph.output, last).dtype, graph.output.shape)],
         producer_version=__version__,
         metadata={f"{PREFIX}graph": digest(graph)},
     )

@@ -14,7 +14,12 @@ from mobiledeploy.targets.outer_tensor import outer_tensor
 
 
 def write(
-    graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax", divided: bool = False
+    graph: IntegerGraph,
+    *,
+    io: Io = "int8",
+    out: Io | None = None,
+    head: Head = "softmax",
+    divided: bool = False,
 ) -> bytes:
     """Return the bytes of a `.tflite` for one image (resize the input for more).
 
@@ -26,6 +31,7 @@ def write(
     Args:
         graph: The model.
         io: Type of the input and output tensor.
+        out: Type of the output, where it is another.
         head: Whether the file ends in the softmax or in the logits.
         divided: Whether a float32 input is quantised by a division, as in another tool's `.onnx`;
             see `ops.divided_input`.
@@ -33,7 +39,7 @@ def write(
     Raises:
         RequestError: A softmax is asked for, but the graph has none.
     """
-    graph = with_head(graph, head)
+    graph, outer = with_head(graph, head), io if out is None else out
     tensors = graph.tensors()
     model = TfliteWriter(names=tensors)
     indices: dict[str, int] = {}
@@ -48,21 +54,21 @@ def write(
         indices[graph.input.name] = codes
     for node in graph.nodes:
         name = node.output.name
-        at_border = io != "int8" and node.output == graph.output
+        at_border = outer != "int8" and node.output == graph.output
         output = _inner(model, node.output, model.free(f"{name}_int8") if at_border else name)
         inputs = [TfliteInput(index=indices[read], tensor=tensors[read]) for read in node.inputs]
         table.of_node(node).write_tflite(model, node, inputs, output)
         indices[name] = output
     last = indices[graph.output.name]
-    if io != "int8":
-        codes, last = last, _outer(model, graph.output, io)
-        match io:
+    if outer != "int8":
+        codes, last = last, _outer(model, graph.output, outer)
+        match outer:
             case "float32":
                 model.operator("DEQUANTIZE", 2, [codes], last, "DequantizeOptions")
             case "uint8":
                 model.operator("QUANTIZE", 1, [codes], last, "QuantizeOptions")
             case _:
-                assert_never(io)
+                assert_never(outer)
     return model.finish(
         description=graph.name,
         min_runtime=_min_runtime(graph),

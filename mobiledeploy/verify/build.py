@@ -108,12 +108,13 @@ def _observe(
     preprocessing = None if data is None else contract.for_photos()
     chosen = choose(data, samples, progress=progress)
     decoded = None
+    one_class = contract.task in {"classification", "binary"}
     if chosen is None or preprocessing is None:
         images = image_sets.held_back(some(evaluation, samples))
     else:
         decoded = chosen.decode(
             lambda pixels: preprocess(pixels, preprocessing),
-            labels=labels_by_name(chosen.dataset, class_names(root)),
+            labels=labels_by_name(chosen.dataset, class_names(root)) if one_class else None,
             threads=options.threads,
             progress=progress,
         )
@@ -131,7 +132,7 @@ def _observe(
     )
     report = accuracy.with_class_names(report, class_names(root))
     return Observed(
-        report=with_photos(report, decoded, tuple(_assumed(images)) if decoded else ()),
+        report=with_photos(report, decoded, tuple(_assumed(images, contract)) if decoded else ()),
         files=files,
         sets=sets,
         answers=answers,
@@ -140,9 +141,14 @@ def _observe(
     )
 
 
-def _assumed(images: ImageSet) -> Iterator[str]:
+def _assumed(images: ImageSet, contract: Contract) -> Iterator[str]:
     yield "photos are prepared as contract.json says, which is how the build's own were"
-    if images.labels is None:
+    if contract.task not in {"classification", "binary"}:
+        yield (
+            f"accuracy is not counted: the outputs are those of a {contract.task} task, and a "
+            "folder says one class of a photo"
+        )
+    elif images.labels is None:
         yield "accuracy is not counted: not all of the folders are named as the build's classes"
 
 

@@ -72,7 +72,8 @@ def prove(
         report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
         certified = _certified(judgement) if same.result() else ()
         report = _with_structure(report, compared, same=same.result(), certified=certified)
-    if options.layers or not report.holds:
+    differ = any(each.exact_logits < each.images for each in report.comparisons)
+    if options.layers or (not report.holds and (options.locate or differ)):
         suspects = _suspects(sets, report.comparisons)
         divergence_found, layers = divergence.locate(
             both,

@@ -108,6 +108,7 @@ def test_without_a_range_the_photos_choose_it_and_the_report_has_the_numbers(
     assert report["class_order"]["given"]["correct"] == 64
     assert report["labels_from"] == "folders"
     run("verify", tmp_path / "build", "--out", tmp_path / "page")
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"report.html", "report.json"}
     validate(json.loads((tmp_path / "page/report.json").read_text()), "report")
     assert "<dd>model.onnx, " in (tmp_path / "page/report.html").read_text()
 

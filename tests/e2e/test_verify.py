@@ -91,9 +91,9 @@ def test_a_moved_build_is_proven_without_tensorflow(
     assert report["divergence"] is None
 
 
-@pytest.mark.parametrize("level", ["quick", "full"])
-def test_the_summary_of_a_build_that_holds_fits_one_screen(build: Path, level: str) -> None:
-    done = mobiledeploy("verify", build, "--samples", "20", "--level", level, "--quiet", cwd=build)
+def test_the_summary_of_a_build_that_holds_fits_one_screen(build: Path) -> None:
+    words = "verify", build, "--samples", "20", "--level", "full", "--quiet"
+    done = mobiledeploy(*words, cwd=build)
     assert done.stdout.startswith("holds: logits equal on")
     assert len(done.stdout.splitlines()) <= 25
     assert done.stderr == ""
@@ -116,15 +116,14 @@ def change_number(model: onnx.ModelProto, what: str) -> None:
         name = names[len(names) // 2]
         changed = numpy_helper.to_array(constants[name]) * np.float32(1.01)
     else:
-        kind, step = (np.int8, 9) if what == "a weight" else (np.int32, 64)
         values = {name: numpy_helper.to_array(tensor) for name, tensor in constants.items()}
-        name = next(n for n, array in values.items() if array.dtype == kind and array.any())
+        name = next(n for n, array in values.items() if array.dtype == np.int8 and array.any())
         changed = values[name].copy()
-        changed.flat[0] += step
+        changed.flat[0] += 9
     constants[name].CopyFrom(numpy_helper.from_array(np.asarray(changed), name))
 
 
-@pytest.mark.parametrize("what", ["a weight", "a bias", "a scale"])
+@pytest.mark.parametrize("what", ["a weight", "a scale"])
 def test_the_comparison_shows_a_changed_number(build: Path, what: str) -> None:
     model = onnx.load(build / "model.onnx")
     change_number(model, what)
@@ -136,7 +135,7 @@ def test_the_comparison_shows_a_changed_number(build: Path, what: str) -> None:
     assert not report["same_grid"]
     assert report["failures"]
     assert "error: " in done.stderr
-    field = {"a weight": "weights", "a bias": "bias", "a scale": "scale"}[what]
+    field = {"a weight": "weights", "a scale": "scale"}[what]
     assert report["structure"]["first"]["field"] == field
     assert report["divergence"]["other"] == report["structure"]["first"]["other"]
     assert report["divergence"]["cause"].startswith(report["structure"]["cause"])

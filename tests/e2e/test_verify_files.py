@@ -33,6 +33,7 @@ def test_two_files_are_proven_and_the_assumptions_are_listed(files: tuple[Path, 
     assert any("b.onnx as int8 code = pixel - 128" in said for said in report["assumptions"])
     assert len(report["participants"]) == 6
     assert report["scores"] == []
+    assert report["certificate"] is None
 
 
 def test_the_text_starts_with_the_verdict_and_fits_a_terminal(files: tuple[Path, Path]) -> None:

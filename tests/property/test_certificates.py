@@ -1,16 +1,25 @@
 """Any grids at all: certified additions and means are the same in both runtimes, or refused."""
 
+import dataclasses
+from typing import Any
+
+import converting
 import graphs
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify, exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.ops import mean
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.tensors import Int8
+from mobiledeploy.pipeline import convert
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
 
@@ -43,6 +52,59 @@ def test_certified_means_are_the_same_for_every_sum(
 ) -> None:
     graph = graphs.mean((height, width), (source, scale), (left, right))
     assert_same(graph, graphs.all_sums((height, width)))
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(scales, scales, codes, codes, st.integers(1, 8), st.integers(1, 8))
+def test_means_on_any_grids_give_litert_s_codes_of_x86(
+    source: np.float32, scale: np.float32, left: int, right: int, height: int, width: int
+) -> None:
+    graph = graphs.mean((height, width), (source, scale), (left, right))
+    node, images = graph.nodes[0], graphs.all_sums((height, width))
+    assert isinstance(node, Mean)
+    proof = mean.certify_x86(node, [graph.input])
+    # Also by the form that is exact on all grids, where scales would do.
+    for integers in {proof.integers, True}:
+        certificate = dataclasses.replace(proof, integers=integers)
+        file = onnx.write(graph, {node.output.name: certificate}, head="logits")
+        received = ort.load(file).run(images)[0]
+        (expected, *_) = mean.litert_cases(node, [graph.input], mean.cases_of(node, [], [images]))
+        assert np.array_equal(received.reshape(expected.shape), expected)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([np.uint8, np.int8]),
+    st.sampled_from([("ADD", "AddOptions"), ("SUB", "SubOptions"), ("MUL", "MulOptions")]),
+    st.tuples(scales, codes),
+    st.tuples(scales, codes),
+    st.tuples(scales, codes, codes),
+)
+def test_an_operand_that_is_a_constant_may_be_on_any_grid(
+    dtype: type[np.integer[Any]],
+    operator: tuple[str, str],
+    source: tuple[np.float32, int],
+    out: tuple[np.float32, int],
+    constant: tuple[np.float32, int, int],
+) -> None:
+    step, zero, code = constant
+    data = converting.of_one_operator(
+        operator[0],
+        dtype,
+        ((float(source[0]), source[1]), (float(out[0]), out[1])),
+        constant=(np.array(code), (float(step), zero)),
+        options=operator[1],
+        shape=(16, 16, 1),
+    )
+    try:
+        result = convert.to_format(model_file.of_bytes("a file", data), "onnx")
+    except ConversionError:
+        assume(False)
+    batch = np.arange(256).reshape(1, 16, 16, 1) - 128 * (dtype == np.int8)
+    expected = litert.load(data).run(batch.astype(dtype))[0]
+    assert np.array_equal(ort.load(result.data).run(batch.astype(dtype))[0], expected)
 
 
 intervals = st.tuples(st.floats(-20, 4), st.floats(0, 1), st.sampled_from([-1, 0, 1])).map(

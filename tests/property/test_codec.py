@@ -86,3 +86,8 @@ def test_what_a_file_holds_instead_of_a_value_is_not_repeated_at_length() -> Non
     with pytest.raises(CorruptFileError) as caught:
         codec.load(Manifest, document, where="x.json")
     assert len(str(caught.value)) < 1100
+
+
+def test_what_json_cannot_hold_is_refused_when_it_is_written() -> None:
+    with pytest.raises(TypeError, match="received b'bytes'"):
+        codec.to_json({"a": [b"bytes"]})

@@ -55,7 +55,7 @@ def test_mutated_bytes_give_a_report_or_our_error(
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])
 @settings(relaxed, max_examples=40)
-@given(share=st.floats(0, 0.99))
+@given(share=st.floats(0, 0.9))  # an .onnx may end after any field behind its graph
 def test_a_truncated_file_gives_our_error(
     tmp_path: Path, without_children: None, ending: str, share: float
 ) -> None:

@@ -96,6 +96,28 @@ def test_outputs_that_do_not_vary_are_refused() -> None:
     assert variety.distinct == 2
 
 
+@pytest.mark.parametrize(
+    ("float_logits", "told"),
+    [
+        (np.full((3, 4), 7.0), "the float network itself answers alike"),
+        (np.array([[100, 0], [100.2, 0]]), "the float network itself answers alike"),
+        (np.array([[100, 100.2], [100.2, 100]]), "rounded to int8, the model gives the same"),
+        (np.array([[1.0, 0], [2, 0]]), "rounded to int8, the model gives the same"),
+        (np.zeros((1, 4)), "the model gives the same output for all 2 photos: "),
+    ],
+)
+def test_outputs_that_do_not_vary_are_laid_on_the_float_network_or_on_the_rounding(
+    float_logits: Outputs, told: str
+) -> None:
+    variety = Variety()
+    for _ in range(2):
+        variety.add(answers(varied(1)))
+    with pytest.raises(ParityError, match=told) as caught:
+        variety.require("photos", float_logits)
+    assert ("--input-range" in (caught.value.hint or "")) == ("itself" in told)
+    assert ("--qat" in (caught.value.hint or "")) == ("rounded" in told)
+
+
 def test_outputs_of_other_shapes_are_refused() -> None:
     with pytest.raises(ParityError, match="shapes"):
         compare("photos", NAMES, answers(varied()), answers(varied(classes=5)))

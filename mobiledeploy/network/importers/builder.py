@@ -17,6 +17,7 @@ from mobiledeploy.network.importers.views import Factor, Factors, View, axis_of,
 from mobiledeploy.ops import padding
 from mobiledeploy.ops.padding import Pads
 from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.spec.config import IMAGE_SIZES
 
 
 class UnsupportedError(Exception):
@@ -53,6 +54,11 @@ MOST_SIZE: Final = 1 << 14
 """Largest height or width of an image, and largest pads."""
 MOST_VALUES: Final = 1 << 26
 """Most values of a tensor, and of a matrix that chooses channels."""
+SMALLER: Final = (
+    "export the model for a smaller input: images have sides of "
+    f"{IMAGE_SIZES[0]} to {IMAGE_SIZES[1]} pixels"
+)
+"""What to do about an input that is too large."""
 
 
 def float32(values: Array) -> npt.NDArray[np.float32]:

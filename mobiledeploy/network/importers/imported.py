@@ -1,6 +1,7 @@
 """`Imported`: a float network as a file gives it, with what the file says about it."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -64,6 +65,8 @@ class Imported:
         labels: Names of the classes in their order; empty if the file holds none.
         dtypes: Floating-point types of the weights, as stored.
         notices: What a user should know.
+        layers: By the name of a node, the layer of the file that it belongs to, with the models
+            around it. Of Keras only.
     """
 
     graph: FloatGraph
@@ -75,6 +78,7 @@ class Imported:
     labels: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
     notices: tuple[Notice, ...] = ()
+    layers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def scaling(self) -> ChannelScaling | None:

@@ -6,6 +6,7 @@ of the user's own or a network kept elsewhere becomes an `unsupported` node with
 
 import dataclasses
 import json
+import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.base.files import Name
+from mobiledeploy.formats.limits import MOST_NAME
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.float_graph import INPUT, FloatGraph
 from mobiledeploy.network.importers import keras_layers, keras_operators
-from mobiledeploy.network.importers.builder import GraphBuilder, UnsupportedError
+from mobiledeploy.network.importers.builder import (
+    MOST_VALUES,
+    SMALLER,
+    GraphBuilder,
+    UnsupportedError,
+)
 from mobiledeploy.network.importers.imported import Imported, Notice, NoticeKind
 from mobiledeploy.network.importers.keras_activations import SettingError, check
 from mobiledeploy.network.importers.keras_layers import LayerCall
@@ -31,8 +38,8 @@ from mobiledeploy.network.keras_config import (
     Operand,
     parse,
 )
-from mobiledeploy.network.keras_variables import Variable
-from mobiledeploy.ops.tensors import MOST_ELEMENTS, Shape
+from mobiledeploy.network.keras_variables import KerasFile, Variable
+from mobiledeploy.ops.tensors import Shape
 
 Variables = Callable[[ConfigLayer], Sequence[Variable]]
 
@@ -52,20 +59,46 @@ _POLICIES: Final[Mapping[str, NoticeKind]] = {
 }  # fmt: skip
 
 
-def read(path: Name, *, image_size: tuple[int, int] | None = None) -> Imported:
+def read(
+    path: Name, *, image_size: tuple[int, int] | None = None, output: str | None = None
+) -> Imported:
     """Import a `.keras` file, or a whole model as `.h5`, of Keras 2 or 3.
 
     Args:
         path: The file. It is read in a child process.
         image_size: Height and width for a model that takes images of any size.
+        output: Name of the output, if the model has several: its key where they are a dictionary,
+            otherwise its layer.
 
     Raises:
         CorruptFileError: The file is missing, damaged or not a Keras file.
         RequestError: It holds weights only, or a model with several inputs or outputs or without
-            a fixed size of its input.
+            a fixed size of its input, or no such output.
         MissingDependencyError: h5py is not installed.
     """
-    file = keras_file.read_model(path)
+    return of_file(keras_file.read_model(path), image_size=image_size, output=output)
+
+
+def of_file(
+    file: KerasFile,
+    *,
+    image_size: tuple[int, int] | None = None,
+    output: str | None = None,
+    resized: bool = False,
+) -> Imported:
+    """Import a file that was read.
+
+    Args:
+        file: The file.
+        image_size: Height and width for a model that takes images of any size.
+        output: See `read`.
+        resized: Whether a model of images of one size is taken with those of `image_size`, too:
+            its convolutions can compute them, layers that cannot become `unsupported` nodes.
+
+    Raises:
+        CorruptFileError: Its configuration is damaged.
+        RequestError: See `read`.
+    """
     config = parse(file.config, file.origin)
     keras_2 = file.version.startswith("2.") if file.version else config.legacy
     model = _Model(
@@ -75,7 +108,22 @@ def read(path: Name, *, image_size: tuple[int, int] | None = None) -> Imported:
         version=file.version,
         keras_2=keras_2,
     )
-    return _imported(model, image_size)
+    return _imported(model, image_size, output, resized=resized)
+
+
+def image_size_of(file: KerasFile) -> tuple[int, int] | None:
+    """Return the height and width of a model's images; None where they are not fixed.
+
+    Raises:
+        CorruptFileError: Its configuration is damaged.
+    """
+    for layer in parse(file.config, file.origin).layers:
+        match layer.settings.get("batch_shape") or layer.settings.get("batch_input_shape"):
+            case [_, int(height), int(width), _]:
+                return height, width
+            case _:
+                pass
+    return None
 
 
 def read_model(model: Any, *, image_size: tuple[int, int] | None = None) -> Imported:
@@ -182,7 +230,13 @@ class _Tensor:
     certain: bool = True
 
 
-def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
+def _imported(
+    model: _Model,
+    image_size: tuple[int, int] | None,
+    chosen: str | None = None,
+    *,
+    resized: bool = False,
+) -> Imported:
     config = model.config
     if config.foreign:
         raise RequestError(
@@ -190,8 +244,9 @@ def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
             "in it",
             hint="make a `keras.Model(inputs, outputs)` of the same layers and save that",
         )
-    needed = _needed(model)
-    entry, sizes = _input(model, needed, image_size)
+    output = _output_of(model, chosen)
+    needed = _needed(model, output)
+    entry, sizes = _input(model, needed, image_size, resized=resized)
     channels_first = any(
         layer.settings.get("data_format") == "channels_first" for layer in config.layers
     )
@@ -201,10 +256,14 @@ def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
     image = builder.made(INPUT, sizes, order)
     tensors = {entry: _Tensor(view=image)}
     problem = ""
+    owners: dict[str, str] = {}
     for number in sorted(needed - {entry}):
         layer = config.layers[number]
+        begun = len(builder.nodes)
         tensors[number], problem = _translated(model, builder, layer, tensors, problem)
-    last = _inputs(config.outputs, tensors)[0]
+        owner = "/".join((*layer.parents, layer.name))
+        owners.update((node.name, owner) for node in builder.nodes[begun:])
+    last = tensors[output]
     view = last.view
     if view is not None:
         view = builder.separate(view, builder.default_order(view))
@@ -220,24 +279,35 @@ def _imported(model: _Model, image_size: tuple[int, int] | None) -> Imported:
         producer=f"{'tf.keras' if model.keras_2 else 'Keras'} {model.version}".strip(),
         input_layout=("NCHW" if channels_first else "NHWC") if rank == 4 else "vector",
         classes=view.sizes[-1] if view is not None and last.certain else 0,
+        layers=owners,
         **_precision(model, needed),
     )
 
 
-def _needed(model: _Model) -> frozenset[int]:
-    """Return the positions of the layers that the output depends on, after a check of it."""
-    outputs = model.config.outputs
-    if len(outputs) != 1:
+def _output_of(model: _Model, chosen: str | None) -> int:
+    """Return the position of the layer that gives the output."""
+    outputs, names = model.config.outputs, model.config.output_names
+    listed = ", ".join(names)[:MOST_NAME]
+    if chosen is None and len(outputs) != 1:
         raise RequestError(
-            f"{model.origin}: expected a model with one output, received {len(outputs)}",
-            hint="make a `keras.Model(inputs, output)` with the output that you want",
+            f"{model.origin}: expected one output, received {len(outputs)}: {listed}",
+            hint="name the one that holds the classes with `--output`",
         )
+    if chosen is not None and chosen not in names:
+        raise RequestError(f"{model.origin}: expected an output `{chosen}`, received {listed}")
+    number = 0 if chosen is None else names.index(chosen)
+    place = outputs[number] if number < len(outputs) else None
+    if not isinstance(place, int):
+        raise CorruptFileError(f"{model.origin}: its output is no layer's")
+    return place
+
+
+def _needed(model: _Model, output: int) -> frozenset[int]:
+    """Return the positions of the layers that an output depends on."""
     needed: set[int] = set()
-    waiting = list(outputs)
+    waiting: list[Operand] = [output]
     while waiting:
         place = waiting.pop()
-        if place is None and not needed:
-            raise CorruptFileError(f"{model.origin}: its output is no layer's")
         if isinstance(place, int) and place not in needed:
             needed.add(place)
             waiting += model.config.layers[place].operands
@@ -245,7 +315,11 @@ def _needed(model: _Model) -> frozenset[int]:
 
 
 def _input(
-    model: _Model, needed: frozenset[int], image_size: tuple[int, int] | None
+    model: _Model,
+    needed: frozenset[int],
+    image_size: tuple[int, int] | None,
+    *,
+    resized: bool,
 ) -> tuple[int, Shape]:
     """Return the position of the input and its shape, with the batch as 1."""
     layers = model.config.layers
@@ -271,7 +345,7 @@ def _input(
     spatial = 1 if settings.get("data_format") == "channels_first" else 0
     if len(sizes) == 3 and image_size is not None:
         for axis, size in zip((spatial, spatial + 1), image_size, strict=True):
-            if sizes[axis] not in (None, size):
+            if sizes[axis] not in (None, size) and not resized:
                 raise RequestError(
                     f"{model.origin} takes images of {sizes[0]} x {sizes[1]} pixels, not of "
                     f"{image_size[0]} x {image_size[1]}"
@@ -282,8 +356,10 @@ def _input(
             f"{model.origin} takes inputs of any size: its shape is {tuple(sizes)}",
             hint="state the size of the images (`--image-size`)",
         )
-    if np.prod([float(size) for size in sizes]) > MOST_ELEMENTS:
-        raise CorruptFileError(f"{model.origin}: its input has the shape {tuple(sizes)}")
+    if math.prod(sizes) > MOST_VALUES:
+        raise ConversionError(
+            f"{model.origin}: an input of {tuple(sizes)} is too large", hint=SMALLER
+        )
     return place, (1, *sizes)
 
 

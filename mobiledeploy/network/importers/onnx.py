@@ -24,6 +24,7 @@ from mobiledeploy.network.float_graph import INPUT, UNSUPPORTED, FloatGraph
 from mobiledeploy.network.importers import onnx_constants
 from mobiledeploy.network.importers.builder import (
     MOST_VALUES,
+    SMALLER,
     Array,
     GraphBuilder,
     UnsupportedError,
@@ -593,5 +594,5 @@ def _fixed(
             hint="export the model with a fixed number of channels",
         )
     if math.prod(sizes) > MOST_VALUES:
-        raise ConversionError(f"an input of {tuple(sizes)} is too large")
+        raise ConversionError(f"an input of {tuple(sizes)} is too large", hint=SMALLER)
     return tuple(sizes)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats import tflite as tflite_format
 from mobiledeploy.network.float_graph import rewrite
@@ -32,17 +31,6 @@ class Importer:
     read: Callable[..., Imported]
 
 
-def _read_keras(
-    path: Path, *, image_size: tuple[int, int] | None = None, output: str | None = None
-) -> Imported:
-    if output is not None:
-        raise RequestError(
-            f"expected no name of an output, received `{output}`: a Keras model has one output",
-            hint="save a model with one output",
-        )
-    return keras.read(path, image_size=image_size)
-
-
 IMPORTERS: Final = (
     Importer(
         source="tflite",
@@ -52,7 +40,7 @@ IMPORTERS: Final = (
     Importer(
         source="keras",
         recognises=lambda start: start.startswith((_ZIP, HDF5)),
-        read=_read_keras,
+        read=keras.read,
     ),
     # Protobufs have no first bytes of their own: this one says what a file of another kind is.
     Importer(source="onnx", recognises=lambda _: True, read=onnx.read),

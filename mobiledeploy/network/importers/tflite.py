@@ -25,6 +25,7 @@ from mobiledeploy.formats.tflite import (
 from mobiledeploy.network.float_graph import INPUT, FloatGraph
 from mobiledeploy.network.importers.builder import (
     MOST_VALUES,
+    SMALLER,
     Array,
     GraphBuilder,
     UnsupportedError,
@@ -347,5 +348,5 @@ def _fixed(tensor: TfliteTensor, image_size: tuple[int, int] | None) -> tuple[in
             hint="state the size that the network is meant for (`--image-size`)",
         )
     if math.prod(sizes) > MOST_VALUES:
-        raise ConversionError(f"an input of {tuple(sizes)} is too large")
+        raise ConversionError(f"an input of {tuple(sizes)} is too large", hint=SMALLER)
     return tuple(sizes)

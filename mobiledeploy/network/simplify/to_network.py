@@ -35,7 +35,10 @@ def to_network(graph: FloatGraph, scaling: Scaling) -> Network:
         raise ConversionError(
             f"{len(refused)} of {len(graph.nodes)} layers cannot be quantised:\n  "
             + "\n  ".join(f"{node.label}: {reason}" for node, reason in refused),
-            hint="leave these layers out, or save the network without them",
+            hint=next(
+                (reason.hint for _, reason in refused if reason.hint),
+                "leave these layers out, or save the network without them",
+            ),
         )
     architecture = Architecture(
         name=graph.name,
@@ -49,26 +52,34 @@ def to_network(graph: FloatGraph, scaling: Scaling) -> Network:
 
 def refused_nodes(graph: FloatGraph) -> tuple[tuple[FloatNode, str], ...]:
     """Return the nodes that no operator computes, with the reasons; see `to_network`."""
-    return tuple(_layers(graph)[1])
+    return tuple((node, str(reason)) for node, reason in _layers(graph)[1])
 
 
 def _layers(
     graph: FloatGraph,
-) -> tuple[list[tuple[Layer, Weights | None]], list[tuple[FloatNode, str]]]:
+) -> tuple[list[tuple[Layer, Weights | None]], list[tuple[FloatNode, "_RefusedError"]]]:
     """Return the layers with their weights, and the nodes that no operator computes."""
     shapes = graph.shapes()
     layers: list[tuple[Layer, Weights | None]] = []
-    refused: list[tuple[FloatNode, str]] = []
+    refused: list[tuple[FloatNode, _RefusedError]] = []
     for node in graph.nodes:
         try:
             layers.append(_layer(node, shapes))
         except _RefusedError as error:
-            refused.append((node, str(error)))
+            refused.append((node, error))
     return layers, refused
 
 
 class _RefusedError(Exception):
-    """No operator computes a node; the text says why."""
+    """No operator computes a node; the text says why.
+
+    Attributes:
+        hint: What to do about it; empty if nothing but to leave the node out.
+    """
+
+    def __init__(self, reason: str, *, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 def _layer(node: FloatNode, shapes: Mapping[str, Shape]) -> tuple[Layer, Weights | None]:
@@ -140,6 +151,19 @@ def _pool(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
     }
 
 
+def _average_pool(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
+    fields, pads = _pool(node, sources), node.attributes["pads"]
+    if fields["padding"] == pads:
+        same = padding.same_pads(sources[0][:2], fields["kernel"], fields["strides"], (1, 1))
+        raise _RefusedError(
+            f"an average pool that does not count its padding of {pads}; an int8 file has that "
+            f"with the padding of SAME only, which is {same} here",
+            hint="padding that is counted (`count_include_pad=True`) or that of SAME can be "
+            "quantised; either gives other means at the border, so train the network with it",
+        )
+    return fields
+
+
 def _clip(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     bounds = node.attributes["low"], node.attributes["high"]
     if bounds not in _ACTIVATIONS:
@@ -209,7 +233,7 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "maximum": _plain,
     "minimum": _plain,
     "max_pool": _pool,
-    "average_pool": _pool,
+    "average_pool": _average_pool,
     "mean": _mean,
     "reduce_max": _mean,
     "pad": _pad,

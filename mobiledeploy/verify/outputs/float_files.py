@@ -19,7 +19,7 @@ from mobiledeploy.verify.outputs import accuracy, answers, int8_files
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, Place
-from mobiledeploy.verify.outputs.parity import Answers, decided
+from mobiledeploy.verify.outputs.parity import SAME_IN_FLOATS, Answers, decided
 from mobiledeploy.verify.outputs.runners import open_runners
 from mobiledeploy.verify.report import FileScore, FloatComparison, PairedTest, VerifyReport
 
@@ -174,7 +174,7 @@ def _varies(images: ImageSet, outputs: npt.NDArray[np.float32]) -> bool:
 def _constant(images: str) -> ParityError:
     return ParityError(
         f"the model gives the same output for {images}: comparing files would prove nothing",
-        hint="the model is untrained or collapsed: train longer, or lower the learning rate",
+        hint=SAME_IN_FLOATS,
     )
 
 

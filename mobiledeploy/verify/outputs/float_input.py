@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.runtimes import Array, Session
-from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
+from mobiledeploy.spec.channel_scaling import CANDIDATES, ChannelScaling, named
 from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.verify.outputs import input_choice, model_input
 from mobiledeploy.verify.outputs.image_sets import ImageSet, evenly
@@ -79,7 +79,7 @@ def _with_scaling(
 
     choice = input_choice.choose(run, pixels, (truth,), tried=tried)
     return dataclasses.replace(
-        opened, scaling=SCALINGS[choice.chosen] if choice.chosen else None, choice=choice
+        opened, scaling=CANDIDATES[choice.chosen] if choice.chosen else None, choice=choice
     )
 
 

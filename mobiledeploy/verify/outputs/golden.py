@@ -25,7 +25,13 @@ from mobiledeploy.verify.outputs.answers import (
     rows_not_finite,
     words_not_finite,
 )
-from mobiledeploy.verify.outputs.parity import Answers, Outputs
+from mobiledeploy.verify.outputs.parity import (
+    SAME_IN_FLOATS,
+    Answers,
+    Outputs,
+    constant,
+    hardly_varies,
+)
 
 HELD_BACK: Final = 15
 _CODES: Final = (np.dtype(np.int8), np.dtype(np.float32))
@@ -34,15 +40,17 @@ COLOURED: Final = "uniform noise 0"
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
-def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64]:
+def choose(
+    answers: Answers, *, images: int = HELD_BACK, float_logits: Outputs | None = None
+) -> npt.NDArray[np.int64]:
     """Return the rows of images for golden vectors, of as many predicted classes as possible.
 
-    One image of each predicted class is taken in turn.
+    One image of each predicted class is taken in turn. For `float_logits` see `require_variety`.
 
     Raises:
         ParityError: The logits do not vary: a broken device would pass too.
     """
-    require_variety(answers)
+    require_variety(answers, float_logits)
     predicted = answers.top1
     turn = np.zeros(len(predicted), np.int64)
     for label in np.unique(predicted):
@@ -51,17 +59,25 @@ def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64
     return np.sort(np.argsort(turn, kind="stable")[:images])
 
 
-def require_variety(answers: Answers) -> None:
+def require_variety(answers: Answers, float_logits: Outputs | None = None) -> None:
     """Refuse outputs that are the same for every image.
+
+    Args:
+        answers: The outputs.
+        float_logits: The float network's logits of an int8 model's images, if they are known.
 
     Raises:
         ParityError: The logits do not vary: a broken device would pass too.
     """
     if len(np.unique(answers.logits, axis=0)) < 2:
-        raise ParityError(
-            "the model gives the same logits for every image: golden vectors would prove nothing",
-            hint="the model is untrained or collapsed: train longer, or lower the learning rate",
-        )
+        proof = "golden vectors"
+        if not np.issubdtype(answers.logits.dtype, np.integer):
+            raise ParityError(
+                f"the model gives the same logits for every image: {proof} would prove nothing",
+                hint=SAME_IN_FLOATS,
+            )
+        in_floats = None if float_logits is None else hardly_varies(float_logits)
+        raise constant("the same logits for every image", proof, in_floats=in_floats)
 
 
 def to_bytes(
@@ -85,7 +101,8 @@ def to_bytes(
         for outputs in (given.logits, given.scores):
             if outputs is not None:
                 require_finite(outputs, who="the model", names=images.names)
-    rows, (_, extremes) = choose(answers[0]), own
+    rows = choose(answers[0], float_logits=evaluation.float_logits)
+    extremes = own[1]
     coloured = extremes.names.index(COLOURED)
     kind = np.int8 if np.issubdtype(answers[0].logits.dtype, np.integer) else np.float32
 

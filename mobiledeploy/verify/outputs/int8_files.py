@@ -43,6 +43,7 @@ class Options:
         threads: Images that run at a time in each runtime.
         keep: Whether to return the first runner's outputs, which keeps all of them in memory.
         layers: Whether to measure every layer even if the files agree.
+        locate: Whether to search the first layer that differs even if all logits are equal.
     """
 
     level: Level = "quick"
@@ -50,6 +51,7 @@ class Options:
     threads: int = 1
     keep: bool = False
     layers: bool = False
+    locate: bool = True
 
 
 DEFAULT: Final = Options()

@@ -40,6 +40,7 @@ class PixelInput:
         vector: Length of an input that is no image but a vector: it takes the first pixels; 0
             for an image.
         shape: Shape of an input of values, which takes arrays of its own shape as they are.
+        bgr: Whether its channels are blue, green, red.
     """
 
     table: Array
@@ -47,6 +48,7 @@ class PixelInput:
     words: str
     vector: int = 0
     shape: Shape = ()
+    bgr: bool = False
 
     def __call__(self, pixels: Pixels) -> Array:
         """Return the input for images, shape (batch, height, width, 3) or (..., 1), or values."""
@@ -59,14 +61,16 @@ class PixelInput:
         else:
             channels = np.arange(self.table.shape[1])
             values = self.table[pixels, channels]
+        if self.bgr:
+            values = values[..., ::-1]
         if self.vector:
             return np.ascontiguousarray(values.reshape(len(values), -1)[:, : self.vector])
         return self.arranged(values)
 
     def arranged(self, values: Array) -> Array:
         """Return input values, shape (batch, height, width, channels), in the input's layout."""
-        return (
-            np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self.channels_first else values
+        return np.ascontiguousarray(
+            values.transpose(0, 3, 1, 2) if self.channels_first else values
         )
 
 
@@ -174,6 +178,10 @@ def feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pix
     Raises:
         ParityError: The input takes codes of no stated scale.
     """
+    return dataclasses.replace(_feed(tensor, info, scaling), bgr=scaling.bgr)
+
+
+def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
     shape = info.shape
     vector = shape[0] if len(shape) == 1 else 0
     own = () if _is_image(shape) else shape

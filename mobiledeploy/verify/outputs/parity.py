@@ -20,6 +20,12 @@ Outputs: TypeAlias = npt.NDArray[Any]
 for float files, and for files whose grid is not the ruler's."""
 
 TOP: Final = 5
+_STEPS: Final = 255
+SAME_IN_FLOATS: Final = (
+    "the model is untrained or collapsed (train longer, or lower the learning rate), or pixels "
+    "reach it in the wrong input range (`--input-range`, `--mean`, `--std`)"
+)
+"""Hint for a float network whose outputs do not vary."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,6 +179,46 @@ def compare(inputs: str, names: Sequence[str], first: Answers, second: Answers) 
     return tally.comparison()
 
 
+def hardly_varies(logits: Outputs) -> bool | None:
+    """Return whether a float network answers every image alike; None of one image, or none.
+
+    It does if it finds one class, and its logits differ by less than a step of 8 bits.
+    """
+    if len(logits) < 2:
+        return None
+    spread = np.ptp(logits.astype(np.float64), axis=0).max()
+    alike = len(np.unique(decided(logits))) == 1 and spread <= np.abs(logits).max() / _STEPS
+    return bool(alike)
+
+
+def constant(same: str, proof: str, *, in_floats: bool | None) -> ParityError:
+    """Return the error of a model whose outputs do not vary.
+
+    Args:
+        same: What is the same, and for which images.
+        proof: What would prove nothing.
+        in_floats: See `hardly_varies`; None if nobody knows.
+    """
+    if in_floats:
+        return ParityError(
+            f"the model gives {same}, and the float network itself answers alike, within a step "
+            f"of 8 bits: {proof} would prove nothing",
+            hint=SAME_IN_FLOATS,
+        )
+    if in_floats is None:
+        return ParityError(
+            f"the model gives {same}: {proof} would prove nothing",
+            hint="the model is untrained or collapsed, its input range is wrong, or its rounding "
+            "to int8 took what differs",
+        )
+    return ParityError(
+        f"rounded to int8, the model gives {same}, but the float network tells them apart: "
+        f"{proof} would prove nothing",
+        hint="quantisation took what differs: train with it (`--qat`, of `build` `--qat-steps`), "
+        "or decide the ranges on more photos",
+    )
+
+
 class Variety:
     """Counts different vectors of logits: a constant output would prove nothing."""
 
@@ -191,16 +237,19 @@ class Variety:
         self._images += len(answers.logits)
         self._seen.update(hash(row.tobytes()) for row in answers.logits)
 
-    def require(self, inputs: str) -> None:
+    def require(self, inputs: str, float_logits: Outputs | None = None) -> None:
         """Check that the outputs vary.
+
+        Args:
+            inputs: What the images are, in the plural.
+            float_logits: The float network's logits of some of them, if they are known.
 
         Raises:
             ParityError: There are several images, and all have the same output.
         """
         if self._images > 1 and self.distinct == 1:
-            raise ParityError(
-                f"the model gives the same output for all {self._images} {inputs}: "
-                "comparing files would prove nothing",
-                hint="the model is untrained or collapsed: train longer, or lower the learning "
-                "rate",
+            raise constant(
+                f"the same output for all {self._images} {inputs}",
+                "comparing files",
+                in_floats=None if float_logits is None else hardly_varies(float_logits),
             )

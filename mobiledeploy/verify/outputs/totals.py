@@ -11,7 +11,7 @@ import numpy as np
 from mobiledeploy.verify.outputs.accuracy import Classes
 from mobiledeploy.verify.outputs.answers import OutputGrid, in_steps
 from mobiledeploy.verify.outputs.image_sets import ImageSet
-from mobiledeploy.verify.outputs.parity import Answers, Tally, Variety
+from mobiledeploy.verify.outputs.parity import Answers, Outputs, Tally, Variety
 from mobiledeploy.verify.outputs.runners import Runner
 from mobiledeploy.verify.outputs.stream import Batch
 from mobiledeploy.verify.report import RECORD, Comparison, InputFacts, RuntimeFailure
@@ -56,6 +56,7 @@ class Totals:
         self._matrix = {pair: Tally(ALL, *(self._names[i] for i in pair)) for pair in pairs}
         self._float = [Tally(ALL, name, FLOAT) for name in self._names]
         self._variety = Variety()
+        self._real: list[Outputs] = []
         self.ran = [0] * len(runners)
         self.failures: dict[int, RuntimeFailure] = {}
         self.tap_changed: set[str] = set()
@@ -85,6 +86,8 @@ class Totals:
         Raises:
             ParityError: The outputs have different shapes.
         """
+        if images.float_logits is not None:
+            self._real.append(images.float_logits)
         variety, main = Variety(), Tally(images.name, *self._names[:2])
         record = Tally(f"{images.name}, against their record", RECORD, self._names[0])
         classes: tuple[list[Classes], list[Classes]] = ([], [])
@@ -127,7 +130,10 @@ class Totals:
         Raises:
             ParityError: Every image has the same output.
         """
-        self._variety.require(" and ".join(facts.name for facts in self.inputs))
+        self._variety.require(
+            " and ".join(facts.name for facts in self.inputs),
+            np.concatenate(self._real) if self._real else None,
+        )
 
     def _add_pairs(self, batch: Batch, names: Sequence[str]) -> None:
         for number in range(len(self._names)):

@@ -28,7 +28,12 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.judge import Judgement, LayerJudgement, source_shapes
 from mobiledeploy.compare.reachable_codes import Span, multipliers, sums
-from mobiledeploy.compare.same_function import compare_weighted, keeps_its_grid, node_of
+from mobiledeploy.compare.same_function import (
+    compare_weighted,
+    keeps_its_grid,
+    needs_no_grid,
+    node_of,
+)
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
 from mobiledeploy.ops import table
@@ -247,8 +252,8 @@ def _grid_reasons(
         yield f"output shape: {mine.output.shape} and {other.output.shape}"
     for layer in (mine, other):
         scales = [*(read.scale for read in layer.reads), layer.output.scale]
-        if layer.table is not None or layer.multiplier is not None:
-            # Its table, or its multiplier and zero points, say all that it computes.
+        if layer.table is not None or layer.multiplier is not None or needs_no_grid(layer):
+            # Its table, its multiplier and zero points, or codes alone say all that it computes.
             scales = [scale for scale in scales if scale is not None]
         if not all(s is not None and np.finfo(np.float32).tiny <= s < np.inf for s in scales):
             yield "a scale is no positive number"
@@ -261,7 +266,8 @@ def _zeros_differ(
     if None not in zeros:
         return zeros[0] != zeros[1]
     return any(
-        zero is None and layer.table is None for layer, zero in zip(layers, zeros, strict=True)
+        zero is None and layer.table is None and not needs_no_grid(layer)
+        for layer, zero in zip(layers, zeros, strict=True)
     )
 
 
@@ -408,6 +414,7 @@ def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
         return ProofResult(method="none", reasons=("its weights are not int8 constants",))
     reasons = [
         *_form_reasons(first, second),
+        *_zero_reasons(first, second),
         *_weight_reasons(a, b),
         *_own_reasons(first, a),
         *_own_reasons(second, b),
@@ -455,14 +462,17 @@ def _form_reasons(first: StoredLayer, second: StoredLayer) -> Iterator[str]:
         a, b = getattr(first, field), getattr(second, field)
         if a != b:
             yield f"{field}: {a} in the .tflite, {b} in the .onnx"
+    if first.output.shape != second.output.shape:
+        yield f"output shape: {first.output.shape} and {second.output.shape}"
+
+
+def _zero_reasons(first: StoredLayer, second: StoredLayer) -> Iterator[str]:
     for what, a, b in (
         ("zero points of the input", first.reads[0].zero_point, second.reads[0].zero_point),
         ("zero points of the output", first.output.zero_point, second.output.zero_point),
     ):
         if a is None or a != b:
             yield f"{what}: {a} and {b}"
-    if first.output.shape != second.output.shape:
-        yield f"output shape: {first.output.shape} and {second.output.shape}"
 
 
 def _weight_reasons(a: StoredWeights, b: StoredWeights) -> Iterator[str]:

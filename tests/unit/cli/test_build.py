@@ -2,13 +2,20 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
 
 from mobiledeploy.cli.build import summary
+from mobiledeploy.cli.main import app
+from mobiledeploy.pipeline import build as pipeline
 from mobiledeploy.spec.results import (
     Accuracy,
     BuildReport,
     ClassRecall,
     File,
+    FloatAgreement,
     ScoreLine,
     StageTime,
 )
@@ -64,6 +71,43 @@ def test_a_class_that_is_never_right_is_said_beside_the_accuracy() -> None:
 
 
 def test_a_build_whose_files_differ_is_not_to_be_bundled() -> None:
-    text = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
-    assert text.splitlines()[-1].startswith("next: mobiledeploy verify elsewhere --out report")
-    assert "bundle" not in text
+    text = summary(dataclasses.replace(REPORT, holds=False, scores=()), Path("elsewhere"))
+    assert text.splitlines()[-1] == (
+        "next: mobiledeploy verify elsewhere/export/model.tflite elsewhere/export/model.onnx, "
+        "which names what differs"
+    )
+    floats = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
+    assert floats.splitlines()[-1] == "next: see elsewhere/verify/report.json"
+    assert "bundle" not in text + floats
+
+
+@pytest.mark.parametrize(
+    ("of", "synthetic", "line"),
+    [
+        ("class", False, "same class as the float network: 9 of 10 images"),
+        ("label", True, "same likeliest label as the float network: 9 of 10 synthetic images"),
+    ],
+)
+def test_how_often_int8_answers_as_the_float_network_is_a_line(
+    of: Any, synthetic: bool, line: str
+) -> None:
+    agreement = FloatAgreement(of=of, same=SCORE, interval=(0.6, 0.98), synthetic=synthetic)
+    text = summary(dataclasses.replace(REPORT, float_agreement=agreement), Path("build"))
+    assert line in text.splitlines()
+
+
+def test_options_count_as_asked_for_even_with_their_default_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused where the weights are another network with which they cannot be used."""
+    asked: list[str] = []
+
+    def build(*_: object, **options: Any) -> BuildReport:
+        asked.extend(options["asked"])
+        return REPORT
+
+    monkeypatch.setattr(pipeline, "build", build)
+    command = ["build", "--arch", "v2", "--seed", "0", "--out", str(tmp_path / "b"), "--quiet"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert asked == ["arch", "seed", "out", "quiet"]

@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import onnx as onnx_package
 import pytest
+import small_floats
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
@@ -156,6 +157,7 @@ def test_a_keras_model_is_shown_with_what_quantize_does(tmp_path: Path) -> None:
     assert "softmax, 4 values; taken for a classification task" in text
     assert "they are the input as they are, 0 to 255" in text
     assert "quantize  takes it" in text
+    assert "4: 1 Rescaling, 1 Conv2D, 1 GlobalAveragePooling2D, 1 Dense" in " ".join(text.split())
     assert "globalaveragepooling2d GlobalAveragePooling2D mean 5" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -191,3 +193,28 @@ def test_a_folder_without_models_is_said_to_be_a_folder(command: str, tmp_path: 
 def test_every_notice_has_its_words() -> None:
     assert set(NOTICES) == set(get_args(NoticeKind))
     assert set(NOTICES) >= NAMED
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "data"),
+    [
+        ((16, 16, 3), 3, "FOLDER"),
+        ((16, 16, 3), 1, "FOLDER --input-range RANGE"),
+        ((8,), 3, "FILE.npy"),
+    ],
+)
+def test_what_follows_is_a_command_that_takes_the_file(
+    shape: tuple[int, ...], outputs: int, data: str, tmp_path: Path
+) -> None:
+    path = small_floats.file(tmp_path / "a.tflite", shape, outputs)
+    result = CliRunner().invoke(app, ["inspect", str(path)], catch_exceptions=False)
+    assert result.stderr.splitlines()[-1] == (
+        f"next: mobiledeploy quantize {path} --data {data} --out build"
+    )
+
+
+def test_a_file_of_another_kind_is_refused_with_the_kinds_that_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Some words about the model.\n")
+    with pytest.raises(RequestError, match=r"expected a \.tflite, \.onnx, \.keras or \.h5$"):
+        CliRunner().invoke(app, ["inspect", str(path)], catch_exceptions=False)

@@ -6,10 +6,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.cli._options import scaling as scaling_of
 from mobiledeploy.cli.main import app
 from mobiledeploy.cli.quantize import _image_size
+from mobiledeploy.network import hdf5
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
 
 TORCHVISION = SCALINGS["torchvision"]
@@ -40,6 +42,8 @@ def test_the_options_say_how_pixels_become_the_input(
         (("--mean", "1"), "received `--mean` only"),
         (("--std", "1"), "received `--std` only"),
         (("--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"), "fractions"),
+        (("--mean", "1,2", "--std", "0,0,0"), "1 or 3; received 2 and 3"),
+        (("--mean", "1,2,3", "--std", "0,0,0"), "expected standard deviations in"),
         (("--mean", "1,2", "--std", "3,4"), "1 or 3; received 2 and 2"),
         (("--mean", "1,2,3", "--std", "4"), "received 3 and 1"),
         (("--mean", "1", "--std", "0,1,1"), "received 1 and 3"),
@@ -83,3 +87,23 @@ def test_a_size_is_a_side_or_height_and_width(given: str, size: tuple[int, int])
 def test_what_is_no_size_is_refused(given: str) -> None:
     with pytest.raises(RequestError, match="expected a size such as 224 or 192x256"):
         _image_size(given)
+
+
+def test_a_keras_file_is_read_by_the_process_that_was_started_before_the_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(hdf5.SIGNATURE)
+    started: list[tuple[str, str, str]] = []
+    start = child_process._started
+
+    def count(module: str, function: str, argument: str, seconds: float) -> object:
+        started.append((module, function, argument))
+        return start(module, function, argument, seconds)
+
+    monkeypatch.setattr(child_process, "_started", count)
+    arguments = ("quantize", str(path), "--random", "--out", str(tmp_path / "out"))
+    with pytest.raises(CorruptFileError, match="is damaged"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert len(started) == 1
+    assert not child_process._EARLY

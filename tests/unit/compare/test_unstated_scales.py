@@ -1,6 +1,7 @@
 """Codes that an `.onnx` only looks up or multiplies have no scale there, and are compared."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import comparing
@@ -8,7 +9,7 @@ import numpy as np
 import product_networks
 import pytest
 from known import known
-from product_networks import MIDDLES, Middle
+from product_networks import MIDDLES
 from unit.verify.proofs import proofs
 
 from mobiledeploy.compare.judge import judge
@@ -21,7 +22,11 @@ from mobiledeploy.verify.outputs.int8_files import Options
 SEEDS = range(4)
 """Of hard swishes only some need a table, by their ranges."""
 
-EVERY = [pytest.param(middle, id=name) for name, middle in MIDDLES.items()]
+
+@functools.cache
+def written(name: str, seed: int) -> tuple[bytes, bytes]:
+    """Both files of a network with the middle of that name."""
+    return product_networks.written(product_networks.architecture(MIDDLES[name]), seed=seed)
 
 
 def layer(file: Reading, name: str) -> StoredLayer:
@@ -31,8 +36,7 @@ def layer(file: Reading, name: str) -> StoredLayer:
 @pytest.fixture(scope="module")
 def swished() -> tuple[bytes, bytes]:
     """The files of a table that only a product reads."""
-    network = product_networks.architecture(MIDDLES["a hard swish times its input"])
-    every = (product_networks.written(network, seed=seed) for seed in SEEDS)
+    every = (written("a hard swish times its input", seed) for seed in SEEDS)
     return next(
         files for files in every if product_networks.ProductNodes(files[1]).has_table("swished")
     )
@@ -51,11 +55,11 @@ def test_a_scale_that_no_node_states_stays_unstated(swished: tuple[bytes, bytes]
     )
 
 
-@pytest.mark.parametrize("middle", EVERY)
-def test_our_own_files_are_the_same_and_proven(middle: Middle) -> None:
+@pytest.mark.parametrize("name", MIDDLES)
+def test_our_own_files_are_the_same_and_proven(name: str) -> None:
     tables = 0
     for seed in SEEDS:
-        files = product_networks.written(product_networks.architecture(middle), seed=seed)
+        files = written(name, seed)
         first, second = product_networks.readings(*files)
         tables += sum(one.kind == "table" for one in second.layers)
         for one, other in ((first, second), (second, first), (second, second)):
@@ -63,18 +67,17 @@ def test_our_own_files_are_the_same_and_proven(middle: Middle) -> None:
             assert report.same, report.cause
         by_layer = proofs(*files)
         assert {proof.status for proof in by_layer.values()} == {"proven"}, by_layer
-    assert tables or not any(op == "hard_swish" for op, *_ in middle.values())
+    assert tables or not any(op == "hard_swish" for op, *_ in MIDDLES[name].values())
 
 
-@pytest.mark.parametrize("middle", EVERY)
-def test_a_changed_number_is_found_in_its_layer(middle: Middle) -> None:
-    network = product_networks.architecture(middle)
+@pytest.mark.parametrize("name", MIDDLES)
+def test_a_changed_number_is_found_in_its_layer(name: str) -> None:
     for seed in SEEDS[:2]:
-        files = product_networks.written(network, seed=seed)
-        for fault, name, changed in product_networks.faults(files[1], middle):
+        files = written(name, seed)
+        for fault, place, changed in product_networks.faults(files[1], MIDDLES[name]):
             report = comparing.compare(*product_networks.readings(files[0], changed))
-            assert known(report.first).layer == name, (fault, name, report.cause)
-            assert proofs(files[0], changed)[name].status == "not proven", (fault, name)
+            assert known(report.first).layer == place, (fault, place, report.cause)
+            assert proofs(files[0], changed)[place].status == "not proven", (fault, place)
 
 
 def test_a_wrong_multiplier_is_told_by_its_numbers(swished: tuple[bytes, bytes]) -> None:

@@ -317,6 +317,28 @@ def test_photos_to_calibrate_on_need_no_classes(photos: Photos) -> None:
         load(folder)
 
 
+def test_photos_to_calibrate_on_may_be_in_one_folder(photos: Photos) -> None:
+    root = photos(all=5)
+    dataset = load(root, purpose="calibration")
+    assert dataset.class_names == ("all",)
+    assert all(len(dataset.splits[part]) for part in ("train", "test"))
+    for path in (root / "all").iterdir():
+        path.unlink()
+    (root / "all").rmdir()
+    photos(root / "animals", cat=3, dog=3)
+    with pytest.raises(RequestError) as refused:
+        load(root, purpose="calibration")
+    assert "name that folder" in (refused.value.hint or "")
+
+
+def test_a_folder_without_photos_to_calibrate_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"expected photos in .*, received none"):
+        load(tmp_path, purpose="calibration")
+    (tmp_path / "a.md").touch()
+    with pytest.raises(RequestError, match=r"received other files only \(1 \.md\)"):
+        load(tmp_path, purpose="calibration")
+
+
 def test_images_outside_the_classes_are_refused(photos: Photos) -> None:
     root = photos(cat=3, dog=3)
     (root / "stray.jpg").write_bytes(jpeg(1))

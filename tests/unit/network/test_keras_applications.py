@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.models import keras_builder, registry
-from mobiledeploy.network import keras_file, keras_model
+from mobiledeploy.network import keras_model, weight_matching
 from mobiledeploy.network.fold import Variables
 from mobiledeploy.network.network import Float
 from mobiledeploy.ops.architecture import Architecture
@@ -110,11 +110,13 @@ def test_weights_from_every_format_compute_the_same(reference: Any, arch: Arch) 
 
     folder, expected, theirs = reference
     ours, model = our_model(arch)
-    # The same kernels run in Keras 3; tf_keras normalises with another one.
-    rounding = 0 if isinstance(theirs, keras.Model) else 1e-4
     for path in sorted(folder.iterdir()):
+        # The same kernels run in Keras 3; tf_keras normalises with another one, and batch
+        # normalisations of a whole model are folded.
+        exact = isinstance(theirs, keras.Model) and path.name.startswith("only")
+        rounding = 0 if exact else 1e-4
         model.set_weights([0 * weights for weights in model.get_weights()])
-        received = keras_file.load(path, ours)
+        received = weight_matching.load(path, ours)
         assert received.head
         keras_model.assign(ours, model, received.variables)
         assert_equal(run(model), expected, rounding=rounding)

@@ -4,113 +4,37 @@ The files here are written by hand, as small as they can be, and most are read i
 That the real writers' files are read is tested in test_keras_applications.py.
 """
 
-import io
 import json
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import pytest
+from handmade_mobilenet import (
+    V1,
+    Row,
+    config_of,
+    rows,
+    write_archive,
+    write_h5,
+    write_legacy,
+    write_new,
+)
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.models import registry
-from mobiledeploy.network import keras_file
-from mobiledeploy.network.keras_config import snake_case
+from mobiledeploy.network import keras_file, weight_matching
+from mobiledeploy.network.keras_variables import KerasFile
 from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
-from mobiledeploy.network.network import Float
-from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
-
-V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
-
+from mobiledeploy.network.weight_matching import (
+    MatchedWeights,
+    Stored,
+    WholeModel,
+    match_weights,
+)
 
 EMPTY = KerasWeights(origin="nothing", kernels=(), norms=())
-
-
-class Row(NamedTuple):
-    class_name: str
-    name: str
-    arrays: dict[str, Float]
-    settings: dict[str, Any]
-
-
-def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list[Row]:
-    """Return V1 as rows of a Keras model; the values of each layer are unique."""
-    model = [Row("InputLayer", "image", {}, {"batch_shape": [None, 32, 32, 3]})]
-    for index, layer in enumerate(V1.layers):
-        if layer.op == "mean":
-            model.append(Row("GlobalAveragePooling2D", "pooled", {}, {}))
-        if not layer.has_weights:
-            continue
-        kernel = {"kernel": np.full(layer.kernel_shape, index, np.float32)}
-        full = np.full(layer.out_channels, index, np.float32)
-        name = prefix + layer.name
-        match layer.op:
-            case "dense":
-                model.append(Row("Dense", name, {**kernel, "bias": full}, {"units": 3}))
-            case op:
-                class_name = "Conv2D" if op == "conv" else "DepthwiseConv2D"
-                window = {
-                    "filters": layer.out_channels, "kernel_size": list(layer.kernel),
-                    "strides": list(layer.strides), "padding": "same",
-                }  # fmt: skip
-                roles = ("gamma", "beta", "moving_mean", "moving_variance")[not gamma :]
-                model += (
-                    Row(class_name, name, kernel, window),
-                    Row(
-                        "BatchNormalization",
-                        f"{name}_bn",
-                        dict.fromkeys(roles, full),
-                        {"epsilon": epsilon, "scale": gamma},
-                    ),
-                    Row("ReLU", f"{name}_relu", {}, {"max_value": 6.0}),
-                )
-    return model
-
-
-def config_of(model: list[Row]) -> str:
-    layers = [
-        {"class_name": row.class_name, "config": {"name": row.name, **row.settings}}
-        for row in model
-    ]
-    return json.dumps({"class_name": "Functional", "config": {"layers": layers}})
-
-
-def write_new(file: Any, model: list[Row], *, root: str = "layers", names: bool = True) -> None:
-    used: Counter[str] = Counter()
-    for row in model:
-        stem = snake_case(row.class_name)
-        group = file.create_group(
-            f"{root}/{stem}_{used[stem]}/vars" if used[stem] else f"{root}/{stem}/vars"
-        )
-        used[stem] += 1
-        if names:
-            group.attrs["name"] = row.name
-        for index, array in enumerate(row.arrays.values()):
-            group[str(index)] = array
-
-
-def write_legacy(file: Any, model: list[Row]) -> None:
-    file.attrs["layer_names"] = np.array([row.name.encode() for row in model])
-    for row in model:
-        group = file.create_group(row.name)
-        paths = [f"{row.name}/{role}:0" for role in row.arrays]
-        group.attrs["weight_names"] = np.array([path.encode() for path in paths], "S")
-        for path, array in zip(paths, row.arrays.values(), strict=True):
-            group[path] = array
-
-
-def write_archive(path: Path, model: list[Row], **options: Any) -> None:
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        write_new(file, model, **options)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", "{}")
-        archive.writestr("config.json", config_of(model))
-        archive.writestr("model.weights.h5", buffer.getvalue())
 
 
 @pytest.fixture
@@ -118,24 +42,33 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
-def image_size(weights: KerasWeights) -> object:
-    return weights.graph and weights.graph.image_size
+def stored(path: Path) -> Stored:
+    """Return what a file holds, read in this process."""
+    whole = keras_file._whole_model(path)
+    if whole is None:
+        return keras_file.read_weights_in_this_process(path)
+    return WholeModel(file=whole)
 
 
 def load(path: Path) -> MatchedWeights:
-    return match_weights(keras_file.read_in_this_process(path), V1)
+    return match_weights(stored(path), V1)
 
 
 def check(path: Path, *, epsilon: float = 1e-3) -> None:
+    """Check that each layer has its own weights; those of a whole model are folded."""
     matched = load(path)
     assert matched.head
     for index, layer in enumerate(V1.layers):
         if layer.has_weights:
             variables = matched.variables[layer.name]
-            assert (variables.kernel == index).all()
-            if variables.batch_norm:
-                assert (variables.batch_norm.variance == index).all()
-                assert variables.batch_norm.epsilon == epsilon
+            norm = variables.batch_norm
+            factor = 1.0
+            if norm:
+                assert (norm.variance == index).all()
+                assert norm.epsilon == epsilon
+            elif layer.op != "dense":
+                factor = index / (index + epsilon) ** 0.5
+            assert variables.kernel == pytest.approx(index * factor, rel=1e-6)
 
 
 @pytest.mark.parametrize("prefix", ["", "conv2d_"])
@@ -158,35 +91,28 @@ def test_weights_in_groups_named_by_layer_are_read(path: Path, prefix: str) -> N
     check(path)
 
 
-def test_epsilons_and_the_image_size_come_from_the_configuration(path: Path) -> None:
+def test_epsilons_come_from_the_configuration(path: Path) -> None:
     model = rows(epsilon=0.01)
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = config_of(model)
-        write_legacy(file.create_group("model_weights"), model)
-        file.create_group("optimizer_weights")
-    check(path, epsilon=0.01)
-    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
-    write_archive(path, model, names=False)
-    check(path, epsilon=0.01)
-    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
+    check(write_h5(path, model), epsilon=0.01)
+    check(write_archive(path, model, names=False), epsilon=0.01)
 
 
 def test_gamma_is_one_where_the_configuration_has_no_scale(path: Path) -> None:
     model = rows(gamma=False)
-    write_archive(path, model)
-    norm = load(path).variables["conv_dw_1"].batch_norm
-    assert norm is not None
-    assert (norm.gamma == 1).all()
-    assert (norm.beta == 1).all()
+    layer, index = "conv_dw_1", next(i for i, one in enumerate(V1.layers) if one.op == "depthwise")
+    for written in (write_archive, write_h5):
+        written(path, model)
+        kernel = load(path).variables[layer].kernel
+        assert kernel == pytest.approx(index / (index + 1e-3) ** 0.5, rel=1e-6)
     with h5py.File(path, "w") as file:
         write_legacy(file, model)
-    norm = load(path).variables["conv_dw_1"].batch_norm
+    norm = load(path).variables[layer].batch_norm
     assert norm is not None
     assert (norm.gamma == 1).all()
     with h5py.File(path, "w") as file:
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
-        keras_file.read_in_this_process(path)
+        stored(path)
 
 
 def test_counters_of_other_layers_are_ignored(path: Path) -> None:
@@ -200,7 +126,10 @@ def test_weights_of_a_nested_model_are_read(path: Path) -> None:
     trunk, dense = rows()[:-1], rows()[-1:]
     inner = json.loads(config_of(trunk))
     outer = json.loads(config_of(dense))
-    outer["config"]["layers"].insert(0, {**inner, "name": "trunk"})
+    outer["config"]["layers"][:0] = [
+        json.loads(config_of(trunk[:1]))["config"]["layers"][0],
+        {**inner, "name": "trunk"},
+    ]
     with h5py.File(path, "w") as file:
         write_new(file, trunk, root="layers/functional/layers", names=False)
         write_new(file, dense, names=False)
@@ -229,11 +158,17 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_is_read_in_a_child_process(path: Path) -> None:
     """The result is the same, errors with their hints included."""
-    write_archive(path, rows())
-    here, elsewhere = keras_file.read_in_this_process(path), keras_file.read(path)
+    with h5py.File(path, "w") as file:
+        write_legacy(file, rows())
+    here, elsewhere = stored(path), keras_file.read(path)
+    assert isinstance(here, KerasWeights)
+    assert isinstance(elsewhere, KerasWeights)
     assert to_bytes(here) == to_bytes(elsewhere)
-    assert image_size(elsewhere) == (32, 32)
-    assert keras_file.load(path, V1).head
+    write_archive(path, rows())
+    whole = keras_file.read(path)
+    assert isinstance(whole, KerasFile)
+    assert whole.config == config_of(rows())
+    assert weight_matching.load(path, V1).head
     path.write_bytes(b"hello")
     with pytest.raises(CorruptFileError, match="not a Keras weights file") as caught:
         keras_file.read(path)
@@ -278,13 +213,13 @@ def test_damaged_archives_are_refused(
     write_archive(path, rows())
     replace(path, **members)
     with pytest.raises(CorruptFileError, match=message):
-        keras_file.read_in_this_process(path)
+        load(path)
 
 
 def test_an_epsilon_that_is_not_a_number_is_refused(path: Path) -> None:
     write_archive(path, rows(epsilon=-1.0))
     with pytest.raises(CorruptFileError, match=r"expected an epsilon, received -1\.0"):
-        keras_file.read_in_this_process(path)
+        load(path)
 
 
 def test_an_archive_that_states_too_large_a_size_is_not_unpacked(
@@ -293,7 +228,7 @@ def test_an_archive_that_states_too_large_a_size_is_not_unpacked(
     write_archive(path, rows())
     monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
-        keras_file.read_in_this_process(path)
+        load(path)
 
 
 def test_an_archive_of_zeros_is_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +236,7 @@ def test_an_archive_of_zeros_is_not_unpacked(path: Path, monkeypatch: pytest.Mon
     replace(path, model_weights_h5=bytes(1 << 20))
     monkeypatch.setattr(keras_file, "SMALL", 1 << 19)
     with pytest.raises(CorruptFileError, match="more than 100 times its bytes"):
-        keras_file.read_in_this_process(path)
+        keras_file.read_to_bytes(str(path))
 
 
 @pytest.mark.parametrize(
@@ -329,7 +264,7 @@ def test_an_hdf5_file_without_layers_is_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["measurements"] = np.ones(10)
     with pytest.raises(CorruptFileError, match="holds no Keras layers"):
-        keras_file.read_in_this_process(path)
+        load(path)
 
 
 def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
@@ -337,9 +272,9 @@ def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
         write_legacy(file, rows())
         del file["conv_dw_1"]
     with pytest.raises(CorruptFileError, match="`conv_dw_1` is listed"):
-        keras_file.read_in_this_process(path)
+        load(path)
     with h5py.File(path, "w") as file:
         write_new(file, rows())
         del file["layers/conv2d_1/vars/0"]
     with pytest.raises(CorruptFileError, match="`layers/conv2d_1` lacks its weights"):
-        keras_file.read_in_this_process(path)
+        load(path)

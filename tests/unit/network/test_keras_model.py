@@ -9,7 +9,7 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import keras_builder, mobilenet_v1, mobilenet_v2, registry
-from mobiledeploy.network import keras_file, keras_model
+from mobiledeploy.network import keras_model, weight_matching
 from mobiledeploy.network.cost import cost
 from mobiledeploy.network.fold import BatchNorm, Variables, fold
 from mobiledeploy.network.network import Float
@@ -67,8 +67,7 @@ def assert_same(received: Variables, expected: Variables) -> None:
             )
 
 
-@pytest.mark.parametrize("arch", registry.NAMES)
-@pytest.mark.parametrize("head", ["softmax", "logits"])
+@pytest.mark.parametrize(("arch", "head"), [("v1", "softmax"), ("v2", "logits")])
 def test_a_built_model_has_the_shapes_and_parameters_of_its_architecture(
     arch: Any, head: Any
 ) -> None:
@@ -116,10 +115,17 @@ def test_saved_weights_are_loaded(model: Any, tmp_path: Path, name: str) -> None
     keras_model.assign(V2, model, expected)
     save = model.save_weights if ".weights" in name else model.save
     save(tmp_path / name)
-    received = keras_file.load(tmp_path / name, V2)
+    received = weight_matching.load(tmp_path / name, V2)
     assert received.head
-    for layer in expected:
-        assert_same(received.variables[layer], expected[layer])
+    if ".weights" in name:
+        for layer in expected:
+            assert_same(received.variables[layer], expected[layer])
+    else:  # batch normalisations are folded
+        theirs, ours = fold(V2, received.variables), fold(V2, expected)
+        for layer, weights in ours.weights.items():
+            kernel, bias = theirs.weights[layer].kernel, theirs.weights[layer].bias
+            np.testing.assert_allclose(kernel, weights.kernel, rtol=1e-5)
+            np.testing.assert_allclose(bias, weights.bias, rtol=1e-5, atol=1e-5)
 
 
 def test_without_head_the_dense_layer_is_unchanged(model: Any) -> None:

@@ -35,7 +35,6 @@ def stored(
         kernels.append(
             KerasKernel(
                 name=rename(layer.name),
-                path=rename(layer.name),
                 kind=layer.op,  # type: ignore[arg-type]
                 kernel=np.full(layer.kernel_shape, index, np.float32),
                 bias=full if layer.op == "dense" else None,
@@ -45,7 +44,6 @@ def stored(
             norms.append(
                 KerasBatchNorm(
                     name=norm.format(rename(layer.name)),
-                    path=norm.format(rename(layer.name)),
                     batch_norm=BatchNorm(
                         gamma=full, beta=full, mean=full, variance=full, epsilon=1e-3
                     ),
@@ -137,7 +135,6 @@ def test_without_a_head_of_one_layer_the_head_is_new() -> None:
     assert not match_weights(trunk, V2).head
     hidden = KerasKernel(
         name="hidden",
-        path="hidden",
         kind="dense",
         kernel=np.ones((1280, 1280), np.float32),
         bias=None,

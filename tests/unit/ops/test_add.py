@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.ops import add
+from mobiledeploy.ops import add, sub, sums
 from mobiledeploy.ops.add import Add
+from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.tensors import QTensor
 
 SUM = QTensor(name="sum", shape=(4,), scale=np.float32(1), zero_point=0)
@@ -36,3 +37,15 @@ def test_scales_beyond_a_kernels_limits_are_named(
 ) -> None:
     assert len(list(add.OPERATOR.litert_limits(NODE, operands(*exponents), "ADD"))) == litert
     assert len(list(add.OPERATOR.ort_limits(NODE, operands(*exponents), "QLinearAdd"))) == ort
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_all_pairs_give_each_kernels_sums_of_them(sign: int) -> None:
+    a, b = all_pairs()
+    first, second, scale = (np.float32(value) for value in (0.0517, sign * 0.0313, 0.0623))
+    zeros = (-128, 5, -20)
+    operands = sums.Operands(a=a, b=b, zeros=zeros)
+    for kernel in (sums.xnnpack, *add.OPERATOR.kernels, *sub.OPERATOR.kernels):
+        (expected,) = kernel(operands, sums.one(first), sums.one(second), scale)
+        codes = sums.codes_of_all_pairs(kernel, (first, second, scale), zeros)
+        np.testing.assert_array_equal(codes, expected)

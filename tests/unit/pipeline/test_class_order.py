@@ -9,7 +9,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import class_order
-from mobiledeploy.pipeline.class_order import Names, names_of
+from mobiledeploy.pipeline.class_order import names_of
 
 NUMBERS = tuple(sorted(str(number) for number in range(1, 13)))
 
@@ -47,7 +47,7 @@ def test_folders_sorted_as_text_are_noticed_where_the_head_is_in_order_of_number
     predicted = np.array([int(name) - 1 for name in NUMBERS])[labels]
     order = class_order.check(predicted, labels, NUMBERS)
     assert order.better == "numbers"
-    names = Names(names=NUMBERS, source="folders", places=tuple(range(12)))
+    names = class_order.of_folders(NUMBERS)
     with pytest.raises(RequestError, match=r"on 36 sorted by the numbers in them") as caught:
         class_order.require_plausible(order, names, labels=True)
     assert "--labels" in (caught.value.hint or "")
@@ -61,28 +61,28 @@ def test_capitals_sorted_first_are_noticed() -> None:
 
 
 def test_a_permutation_is_named_and_not_refused() -> None:
-    names = Names(names=("a", "b", "c"), source="folders", places=(0, 1, 2))
+    names = class_order.of_folders(("a", "b", "c"))
     labels = np.repeat(np.arange(3), 10)
     order = class_order.check(np.array([1, 2, 0])[labels], labels, names.names)
     assert order.permuted is not None
     assert (order.permuted.correct, order.permuted.total) == (15, 15)
     class_order.require_plausible(order, names, labels=True)
-    (said,) = class_order.words(order, names, names.names)
+    (said,) = class_order.words(order, names)
     assert "in another order on 15 of 15 others" in said
 
 
 def test_answers_by_chance_are_named_and_others_are_not() -> None:
     rng = np.random.default_rng(0)
-    names = Names(names=tuple("abcdefgh"), source="folders", places=tuple(range(8)))
+    names = class_order.of_folders(tuple("abcdefgh"))
     labels = np.repeat(np.arange(8), 8)
     order = class_order.check(rng.integers(0, 8, 64), labels, names.names)
     assert order.near_chance
     assert order.permuted is None
-    (said,) = class_order.words(order, names, names.names)
+    (said,) = class_order.words(order, names)
     assert "guessing among 8 classes" in said
     mostly = np.where(rng.random(64) < 0.5, labels, rng.integers(0, 8, 64))
     fine = class_order.check(mostly, labels, names.names)
-    assert not class_order.words(fine, names, names.names)
+    assert not class_order.words(fine, names)
 
 
 def test_one_answer_to_everything_is_no_permutation() -> None:
@@ -92,7 +92,15 @@ def test_one_answer_to_everything_is_no_permutation() -> None:
     assert order.near_chance
 
 
-def test_folders_that_are_no_classes_are_named() -> None:
-    names = Names(names=("cat", "dog"), source="option", places=(0, None, 1))
-    (said,) = class_order.words(None, names, ("cat", "cow", "dog"))
-    assert "1 of 3 folders, such as `cow`" in said
+def test_folders_that_are_no_classes_are_named(tmp_path: Path) -> None:
+    labels, folders = ("cat", "dog", "crane", "crane"), ("cat", "cow", "crane")
+    names = names_of((), imported(*labels), tmp_path / "net", folders, 4)
+    (said,) = class_order.words(None, names)
+    assert "accuracy is not counted: 1 of 3 folders is not named like a class: `cow` (" in said
+    assert "give the names with `--labels`" in said
+    assert "1 of 3 folders has a name that several classes have: `crane`;" in said
+    given = names_of(("cat", "dog"), imported(), tmp_path / "net", ("dog", "cow", "pig"), 2)
+    assert class_order.no_classes(given) == (
+        "2 of 3 folders are not named like a class: `cow`, `pig` (that of `--labels`: `cat`, "
+        "`dog`); rename or remove the folders"
+    )

@@ -221,8 +221,12 @@ def test_weights_that_fit_without_their_zero_point_are_shifted() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
 @pytest.mark.parametrize("kind", ["residual", "gated", "joined"])
-def test_a_file_of_tensorflow_s_converter_keeps_its_codes_both_ways(kind: str) -> None:
+def test_a_file_of_tensorflow_s_converter_keeps_its_codes_both_ways(
+    tmp_path: Path, kind: str
+) -> None:
     data = converting.by_tensorflow(kind)
+    (tmp_path / "a.tflite").write_bytes(data)
+    assert convert.convert(tmp_path / "a.tflite", tmp_path / "b.onnx").failures == ()
     there = converted(data, "onnx").data
     back = converted(there, "tflite").data
     images = np.random.default_rng(4).integers(-128, 128, (60, 12, 12, 3), np.int8)
@@ -302,6 +306,44 @@ def test_the_lowest_bias_of_a_dead_channel_is_taken(kind: Format) -> None:
     result = converted(data, other)
     images = graphs.extremes(graph.input.shape)
     assert np.abs(run(kind, data, images) - run(other, result.data, images)).max() <= 1
+
+
+def test_sums_that_leave_int32_wrap_around_in_both_runtimes() -> None:
+    graph = dead_channel()
+    node: Any = graph.nodes[2]
+    kernel, bias = node.weights.kernel.copy(), node.weights.bias.copy()
+    source = graph.tensors()[node.input]
+    scale, bias_scale = node.weights.kernel_scale.copy(), node.weights.bias_scale.copy()
+    scale[1] = 60 * node.output.scale / source.scale / 2.0**31
+    bias_scale[1] = source.scale * scale[1]
+    images = graphs.extremes(graph.input.shape)
+    scores = []
+    for kernel[1], bias[1] in ((0, 2**31 - 1), (100, 2**31 - 1)):
+        weights = dataclasses.replace(
+            node.weights,
+            kernel=kernel.copy(),
+            bias=bias.copy(),
+            kernel_scale=scale,
+            bias_scale=bias_scale,
+        )
+        nodes = list(graph.nodes)
+        nodes[2] = dataclasses.replace(node, weights=weights)
+        data = written(dataclasses.replace(graph, nodes=tuple(nodes)), "tflite")
+        scores.append(run("tflite", data, images))
+        after = run("onnx", converted(data, "onnx").data, images)
+        assert np.abs(scores[-1] - after).max() <= 1
+    assert np.abs(scores[1] - scores[0]).max() > 2
+
+
+@pytest.mark.parametrize(("io", "out"), [("uint8", "float32"), ("float32", "int8")])
+def test_input_and_output_keep_their_types(io: Any, out: Any) -> None:
+    graph = graphs.assorted_graph()
+    data = tflite.write(graph, io=io, out=out, head=head_of(graph))
+    result = converted(data, "onnx")
+    session = ort.load(result.data)
+    assert (session.input.dtype, session.outputs[0].dtype) == (np.dtype(io), np.dtype(out))
+    back = litert.load(converted(result.data, "tflite").data)
+    assert (back.input.dtype, back.outputs[0].dtype) == (np.dtype(io), np.dtype(out))
 
 
 def test_everything_that_has_no_form_is_named_at_once(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_floats_of_the_networks_own_input_give_what_their_pixels_give(tmp_path: 
         (np.full((4, 16, 16, 3), np.nan), {}, r"expected values of -1 to 1"),
         (np.zeros((4, 3, 16, 16)), {}, r"\(16, 16, 3\), received \(3, 16, 16\)"),
         (pixels(4), {"input_range": "0..2"}, r"received 0\.\.2"),
-        (pixels(4), {"mean": [1.0]}, r"0\.\.255, or `mean` and `std`"),
+        (pixels(4), {"mean": [1.0]}, "caffe, .*, or `mean` and `std`"),
         (pixels(4), {"labels": ["a"]}, "expected 4 labels"),
         (pixels(4), {"input_range": None}, "does not say how pixels become its input"),
         (np.zeros((4, 16, 16, 3)), {"input_range": None}, "does not say how pixels"),
@@ -144,7 +144,9 @@ def test_hints_name_arguments(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         in_memory.quantize(model, pixels(4))
     assert caught.value.hint == (
-        'say what it was trained with: `input_range="-1..1"`, `0..1` or `0..255`; for torchvision '
+        'say what it was trained with: `input_range="-1..1"`, `0..1` or `0..255` '
+        "(`0..1-bgr` if it was trained on images of OpenCV: blue, green, red); for Keras's "
+        'ResNet50 and VGG `input_range="caffe"`; for torchvision '
         "and timm `mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)`"
     )
     words = "give photos with `--data`, `--qat`, `--random`, `--std 255` or `mobiledeploy convert`"

@@ -11,7 +11,8 @@ from onnx import helper, numpy_helper
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.pipeline import calibrate, qat
-from mobiledeploy.pipeline.quantize import prepare, quantize, read_model
+from mobiledeploy.pipeline.prepare import prepare, read_model
+from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS
@@ -113,7 +114,7 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
     def read(*_: object, **__: object) -> None:
         raise AssertionError("photos are read")
 
-    monkeypatch.setattr("mobiledeploy.pipeline.quantize.load", read)
+    monkeypatch.setattr("mobiledeploy.pipeline.known_inputs.load", read)
     out = tmp_path / "build"
     assert "received random ones" in refused(out, RANDOM)
     assert "needs folders of photos that are named" in refused(out, photos, "labels", classes=6)

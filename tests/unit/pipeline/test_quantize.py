@@ -17,7 +17,8 @@ from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
-from mobiledeploy.pipeline.quantize import _unsupported, quantize, read_model
+from mobiledeploy.pipeline.prepare import _unsupported, read_model
+from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
@@ -82,6 +83,16 @@ def test_without_photos_the_options_that_say_the_scaling_are_named(tmp_path: Pat
         quantize(model, tmp_path / "build")
     assert caught.value.hint == input_range.not_known("").hint
     assert "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375" in (caught.value.hint or "")
+
+
+def test_folders_that_keep_photos_from_deciding_the_range_are_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    labels = ("other", *NAMES[1:])
+    with pytest.raises(RequestError, match=r"do not decide it: 1 of .* not named like") as caught:
+        quantize(model, tmp_path / "build", data=photos, labels=labels)
+    assert f"`{NAMES[0]}`" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +225,15 @@ def test_an_open_size_and_several_outputs_are_asked_for(tmp_path: Path) -> None:
     imported = read_model(path, image_size=(16, 24), output="logits")
     assert imported.graph.input_shape == (16, 24, 3)
     assert imported.classes == len(NAMES)
+
+
+def test_folders_count_one_label_each_where_several_may_hold(photos: Path, tmp_path: Path) -> None:
+    side = grey_levels.SIDE
+    model = small_floats.file(tmp_path / "m.tflite", (side, side, 3), 4, last="logistic")
+    out = tmp_path / "build"
+    report = quantize(model, out, data=photos, labels=NAMES, scaling=SCALINGS["0..1"])
+    assert report.scores == ()
+    assert [line.decisions.total for line in report.label_scores] == [32] * 3
+    assert [line.present.total for line in report.label_scores] == [8] * 3
+    verified = build.verify(out, data=photos)
+    assert verified.scores == ()

@@ -84,10 +84,10 @@ def test_a_refused_file_prints_nothing(
     assert capsys.readouterr().out == ""
 
 
-def two_inputs() -> bytes:
+def two_inputs(batch: str | int = "batch") -> bytes:
     from onnx import helper
 
-    ends = [helper.make_tensor_value_info(name, 1, ["batch", 2]) for name in "abc"]
+    ends = [helper.make_tensor_value_info(name, 1, [batch, 2]) for name in "abc"]
     node = helper.make_node("Add", ["a", "b"], ["c"])
     model = helper.make_model(
         helper.make_graph([node], "two", ends[:2], ends[2:]),
@@ -107,6 +107,8 @@ def test_a_model_opened_with_two_inputs_takes_two_batches_of_one_size() -> None:
     assert [source.name for source in session.inputs] == ["a", "b"]
     batch = np.arange(20, dtype=np.float32).reshape(10, 2)
     np.testing.assert_array_equal(session.run(batch, batch[::-1])[0], [[18, 20]] * 10)
+    fixed = ort.load(two_inputs(4), inputs=2)
+    np.testing.assert_array_equal(fixed.run(batch, batch[::-1])[0], [[18, 20]] * 10)
     for wrong in ((batch,), (batch, batch[:9])):
         with pytest.raises(RequestError, match="2 batches of one size"):
             session.run(*wrong)

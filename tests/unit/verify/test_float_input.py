@@ -6,7 +6,7 @@ import grey_levels
 import pytest
 
 from mobiledeploy.pipeline.quantize import quantize
-from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.channel_scaling import REVERSED, SCALINGS
 from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.outputs.int8_files import Options
@@ -93,3 +93,13 @@ def test_two_float_files_are_fed_by_the_labels(
     assert report.holds
     assert [score.labels.correct for score in report.scores] == [48, 48]
     assert {file.fed for file in report.files} == {"pixel / 255"}
+
+
+def test_labelled_photos_show_that_a_float_file_takes_blue_green_red(tmp_path: Path) -> None:
+    tints, scaling = grey_levels.tints(len(NAMES)), REVERSED["0..1-bgr"]
+    photos = grey_levels.photos(tmp_path / "photos", NAMES, each=4, colours=tints)
+    model = grey_levels.classifier(tmp_path / "float.onnx", scaling, len(NAMES), colours=tints)
+    assert quantize(model, tmp_path / "build", data=photos).input_choice is not None
+    report = pair.verify(tmp_path / "build/model.tflite", model, data=str(photos), options=FAST)
+    assert [score.labels.correct for score in report.scores] == [24, 24]
+    assert facts(report).fed == scaling.name

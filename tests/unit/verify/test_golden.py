@@ -1,12 +1,13 @@
 """Golden vectors are chosen held-back images, and one that is always coloured."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.verify.outputs import golden, image_sets
 from mobiledeploy.verify.outputs.parity import Answers, Outputs
@@ -62,6 +63,26 @@ def test_the_last_golden_vector_is_coloured_with_outputs_of_the_same_runtime(
     assert np.array_equal(stored.logits[-1], logits[place])
     assert stored.scores is not None
     assert np.array_equal(stored.scores[-1], (logits if scores is None else scores)[place])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "varies", "hint"),
+    [
+        (np.int16, False, "--input-range"),
+        (np.int16, True, "--qat"),
+        (np.float32, True, "--input-range"),
+    ],
+)
+def test_logits_that_do_not_vary_are_laid_on_the_network_or_on_the_rounding(
+    dtype: type, varies: bool, hint: str
+) -> None:
+    logits = numbered(dtype)
+    logits[:IMAGES] = 3
+    real = numbered(np.float32)[:IMAGES] if varies else np.zeros((IMAGES, CLASSES), np.float32)
+    images = dataclasses.replace(of_grey_images(), float_logits=real)
+    with pytest.raises(ParityError, match="the same logits for every image") as caught:
+        golden.to_bytes(images, told(logits, None))
+    assert hint in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,16 @@ def anomalies(layers: Any, keras: Any) -> Any:
     return keras.Model(spectrum, layers.Dense(64)(x))
 
 
-def application(name: str, size: int) -> Callable[[Any, Any], Any]:
-    def build(_: Any, keras: Any) -> Any:
-        model = getattr(keras.applications, name)
-        return model(weights=None, input_shape=(size, size, 3), classes=10)
+def application(name: str, size: int, last: str = "") -> Callable[[Any, Any], Any]:
+    """A network of Keras applications, or its layers up to `last` with a new head."""
+
+    def build(layers: Any, keras: Any) -> Any:
+        make = getattr(keras.applications, name)
+        model = make(weights=None, input_shape=(size, size, 3), classes=10)
+        if not last:
+            return model
+        pooled = layers.GlobalAveragePooling2D()(model.get_layer(last).output)
+        return keras.Model(model.input, layers.Dense(10, activation="softmax")(pooled))
 
     return build
 
@@ -94,18 +100,22 @@ MODELS: dict[str, Callable[[Any, Any], Any]] = {
     "keywords": keywords,
     "anomalies": anomalies,
 }
-APPLICATIONS = {
-    "MobileNet": 72,
-    "MobileNetV2": 96,
-    "MobileNetV3Small": 96,
-    "MobileNetV3Large": 96,
-    "EfficientNetB0": 64,
-    "EfficientNetV2B0": 64,
-    "ResNet50": 64,
-    "DenseNet121": 64,
-    "NASNetMobile": 64,
-    "Xception": 96,
+APPLICATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "MobileNet": application("MobileNet", 72),
+    "MobileNetV2": application("MobileNetV2", 96),
+    "MobileNetV3Small": application("MobileNetV3Small", 96),
+    "MobileNetV3Large": application("MobileNetV3Large", 96, "expanded_conv_7_add"),
+    "EfficientNetB0": application("EfficientNetB0", 64, "block4b_add"),
+    "EfficientNetV2B0": application("EfficientNetV2B0", 64, "block4b_add"),
+    "ResNet50": application("ResNet50", 64, "conv3_block2_out"),
+    "DenseNet121": application("DenseNet121", 64, "conv3_block3_concat"),
+    "NASNetMobile": application("NASNetMobile", 64, "normal_concat_1"),
+    "Xception": application("Xception", 96, "block6_sepconv1_act"),
 }
+"""Every kind of block, which later ones repeat; test_keras_networks.py has the whole networks."""
+WHOLE = {"whole NASNetMobile": application("NASNetMobile", 64)}
+"""The network with the most operators."""
+BUILDERS = {**MODELS, **APPLICATIONS, **WHOLE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +137,8 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
     import tensorflow as tf
 
     name = request.param
-    build = MODELS[name] if name in MODELS else application(name, APPLICATIONS[name])
     keras.utils.set_random_seed(5)
-    model = build(keras.layers, keras)
+    model = BUILDERS[name](keras.layers, keras)
     rng = np.random.default_rng(5)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -175,7 +184,9 @@ def test_tensorflows_converter(made: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [*MODELS, pytest.param("NASNetMobile", marks=pytest.mark.slow)], indirect=True
+    "made",
+    [*MODELS, *(pytest.param(name, marks=pytest.mark.slow) for name in WHOLE)],
+    indirect=True,
 )
 def test_tensorflows_converter_to_float16(made: Made) -> None:
     data = converted(made, float16=True)

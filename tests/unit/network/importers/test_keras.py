@@ -15,6 +15,8 @@ import tf_keras
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.importers import keras as importer
+from mobiledeploy.network.importers import keras_activations
+from mobiledeploy.network.importers.builder import GraphBuilder
 
 pytestmark = [
     pytest.mark.usefixtures("without_children"),
@@ -370,7 +372,7 @@ def test_models_with_several_inputs_or_outputs_are_refused() -> None:
     added = keras.layers.Add()([first, second])
     with pytest.raises(RequestError, match=r"one input, received `a`, `b`"):
         importer.read_model(keras.Model([first, second], added))
-    with pytest.raises(RequestError, match="one output, received 2"):
+    with pytest.raises(RequestError, match="one output, received 2: multiply"):
         importer.read_model(keras.Model(first, [first * 2, first * 3]))
 
 
@@ -453,11 +455,23 @@ def test_weights_go_to_the_layer_whose_name_they_have(tmp_path: Path) -> None:
     assert keras_models.difference(importer.read(path), inputs, expected) < ROUNDING
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_tensorflows_own_names_of_functions_are_known(name: str) -> None:
+    of_tensorflow = {"class_name": "function", "module": "builtins", "config": f"{name}_v2"}
+    builder = GraphBuilder(channels_last=True)
+    activation = keras_activations.of_setting(of_tensorflow, keras_2=False)
+    activation(builder, builder.made("input", (1, 3), (1,)))
+    assert [node.op for node in builder.nodes] == [name]
+    with pytest.raises(keras_activations.SettingError, match="in place of a function"):
+        keras_activations.of_setting({**of_tensorflow, "config": "swish"}, keras_2=False)
+
+
 def test_nan_in_the_weights_is_named(tmp_path: Path) -> None:
     model = sequential(keras, (8, 8, 3), [keras.layers.Dense(3, name="last")])
     model.layers[-1].set_weights([np.full((3, 3), np.nan), np.zeros(3)])
-    with pytest.raises(CorruptFileError, match="`last` holds NaN"):
-        importer.read_model(model)
+    [problem] = importer.read_model(model).unsupported
+    assert problem.name == "last"
+    assert "`kernel` holds NaN" in problem.attributes["reason"]
 
 
 def test_models_that_call_models_without_end_are_refused(tmp_path: Path) -> None:

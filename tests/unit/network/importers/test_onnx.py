@@ -641,6 +641,14 @@ def test_a_file_for_a_batch_of_another_size_computes_each_image_alike(tmp_path: 
     assert [notice.kind for notice in imported.notices] == ["fixed_batch"]
 
 
+def test_a_number_for_each_image_is_a_vector_of_one(tmp_path: Path) -> None:
+    nodes = [node("Gemm", "x w", "z"), node("Squeeze", "z axes")]
+    constants = {"w": weights(4, 1), "axes": ints(1)}
+    path = graph_file(tmp_path / "m.onnx", nodes, constants, (1, 4))
+    graph = importer.read(path).graph
+    assert graph.shapes()[graph.output] == (1,)
+
+
 def test_inputs_that_nothing_reads_are_left_out(tmp_path: Path) -> None:
     path = graph_file(tmp_path / "m.onnx", [CONV, node("Relu", "c")], KERNEL, IMAGE)
     proto = onnx.load(path)

@@ -1,13 +1,15 @@
 import io
+import json
 import zipfile
 from pathlib import Path
 
+import h5py
 import handmade_keras
 import numpy as np
 import pytest
 import small_floats
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.network.importers import sources
 from mobiledeploy.targets import float_tflite
@@ -114,3 +116,84 @@ def test_weights_that_are_no_numbers_are_named_with_their_layer(name: str, tmp_p
     (node,) = sources.read(tmp_path / name).unsupported
     assert node.name in {"logits", "dense"}
     assert "`kernel` holds NaN or infinite values" in node.attributes["reason"]
+
+
+def two_outputs(path: Path, *, legacy: bool) -> Path:
+    """Write a model with the outputs `animal` and `where`, and a layer that only one reads."""
+    handmade_keras.write(path)
+    model = json.loads(handmade_keras.config())
+    rows = model["config"]["layers"]
+    rows.append(handmade_keras.layer("LayerNormalization", axis=[-1], epsilon=0.001))
+    for row, source in zip(rows, (None, 0, 1, 2, 2), strict=True):
+        row["name"] = row["config"]["name"]
+        if source is None:
+            row["inbound_nodes"] = []
+            continue
+        history = [rows[source]["name"], 0, 0]
+        row["inbound_nodes"] = (
+            [[[*history, {}]]]
+            if legacy
+            else [{
+                "args": [{"class_name": "__keras_tensor__", "config": {"keras_history": history}}],
+                "kwargs": {},
+            }]
+        )  # fmt: skip
+    ends = [["dense", 0, 0], ["layernormalization", 0, 0]]
+    model["class_name"] = "Functional"
+    model["config"]["input_layers"] = [["inputlayer", 0, 0]]
+    model["config"]["output_layers"] = (
+        ends if legacy else dict(zip(("animal", "where"), ends, strict=True))
+    )
+    if path.suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            file.attrs["model_config"] = json.dumps(model)
+            file.attrs["keras_version"] = "2.15.0" if legacy else "3.9.0"
+        return path
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, json.dumps(model) if name == "config.json" else data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "legacy", "chosen", "other"),
+    [
+        ("a.keras", False, "animal", "where"),
+        ("a.h5", False, "animal", "where"),
+        ("a.h5", True, "dense", "layernormalization"),
+    ],
+)
+def test_of_several_outputs_of_a_keras_model_one_is_named(
+    name: str, legacy: bool, chosen: str, other: str, tmp_path: Path
+) -> None:
+    path = two_outputs(tmp_path / name, legacy=legacy)
+    with pytest.raises(
+        RequestError, match=f"one output, received 2: {chosen}, {other}$"
+    ) as caught:
+        sources.read(path)
+    assert "`--output`" in (caught.value.hint or "")
+    with pytest.raises(RequestError, match=f"an output `x`, received {chosen}, {other}$"):
+        sources.read(path, output="x")
+    imported = sources.read(path, output=chosen)
+    assert imported.classes == handmade_keras.CLASSES
+    assert "layernormalization" not in {node.name for node in imported.graph.nodes}
+    assert sources.read(path, output=other).unsupported
+
+
+def test_the_only_output_of_a_keras_model_may_be_named(tmp_path: Path) -> None:
+    path = handmade_keras.write(tmp_path / "a.keras")
+    assert sources.read(path, output="dense").classes == handmade_keras.CLASSES
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.tflite"])
+def test_of_an_input_that_is_too_large_the_sizes_are_said(name: str, tmp_path: Path) -> None:
+    shape = (5000, 5000, 3)
+    if name == "a.tflite":
+        path = small_floats.file(tmp_path / name, shape, 3)
+    else:
+        path = handmade_keras.write(tmp_path / name, shape=shape)
+    with pytest.raises(ConversionError, match="is too large") as caught:
+        sources.read(path)
+    assert "16 to 1024 pixels" in (caught.value.hint or "")

@@ -69,3 +69,17 @@ def test_padding_with_another_value_than_zero_is_refused(value: float) -> None:
     graph = FloatGraph(name="padded", input_shape=(4, 4, 3), nodes=(pad,), output="pad")
     with pytest.raises(ConversionError, match=f"`pad` .pad.: padding with {value:g}"):
         to_network(graph, (0.0, 1.0))
+
+
+@pytest.mark.parametrize(("size", "taken"), [(5, True), (6, False)])
+def test_an_average_pool_with_other_padding_than_same_is_refused(size: int, taken: bool) -> None:
+    pads = (1, 1, 1, 1)
+    attributes = {"window": (3, 3), "strides": (2, 2), "pads": pads, "count_pads": False}
+    pool = FloatNode(name="pool", op="average_pool", inputs=(INPUT,), attributes=attributes)
+    graph = FloatGraph(name="pooled", input_shape=(size, size, 3), nodes=(pool,), output="pool")
+    if taken:
+        assert to_network(graph, (0.0, 1.0)).architecture.layers[0].padding == "same"
+        return
+    with pytest.raises(ConversionError, match=r"is \(0, 1, 0, 1\) here") as raised:
+        to_network(graph, (0.0, 1.0))
+    assert "count_include_pad=True" in str(raised.value.hint)

@@ -1,0 +1,55 @@
+"""How often the int8 files of a build answer as the float network does."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mobiledeploy.spec.config import Task
+from mobiledeploy.spec.results import Accuracy, FloatAgreement
+from mobiledeploy.verify.outputs.accuracy import wilson
+from mobiledeploy.verify.outputs.totals import FLOAT
+from mobiledeploy.verify.report import VerifyReport
+
+PLAINLY_LOW: Final = 0.9
+"""A share of images whose 95 % interval ends below this is warned of."""
+
+
+def measured(verified: VerifyReport, task: Task, *, synthetic: bool) -> FloatAgreement | None:
+    """Return what a verification found of the first file against the float network.
+
+    Args:
+        verified: The report; that of float files does not compare them with the network.
+        task: What the outputs are; numbers have no classes.
+        synthetic: Whether the images are.
+    """
+    if task == "regression" or not verified.participants:
+        return None
+    first = verified.participants[0].name
+    for pair in verified.matrix:
+        if (pair.first, pair.second) == (first, FLOAT):
+            return FloatAgreement(
+                of="label" if task == "multi-label" else "class",
+                same=Accuracy(correct=pair.same_top1, total=pair.images),
+                interval=wilson(pair.same_top1, pair.images),
+                synthetic=synthetic,
+            )
+    return None
+
+
+def words(agreement: FloatAgreement | None, helps: Sequence[str]) -> list[str]:
+    """Return a warning if the answers are plainly too seldom the same.
+
+    None is given of labels: where none holds, the likeliest one may change without a meaning.
+
+    Args:
+        agreement: What was measured.
+        helps: What makes it better, in words.
+    """
+    if agreement is None or agreement.of == "label" or agreement.interval[1] >= PLAINLY_LOW:
+        return []
+    same, (low, high) = agreement.same, agreement.interval
+    images = "synthetic images" if agreement.synthetic else "images"
+    warning = (
+        f"the int8 files find the class of the float network on {same.correct} of {same.total} "
+        f"{images} only (95 % interval {low:.1%} to {high:.1%}); what helps: {', or '.join(helps)}"
+    )
+    return [warning]
