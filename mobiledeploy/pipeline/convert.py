@@ -21,7 +21,7 @@ from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.compare.judge import judge
-from mobiledeploy.formats import model_file
+from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.formats.tflite import edit as tflite_edit
@@ -215,6 +215,7 @@ def convert(
     if out.parent.is_dir():
         files.check_writable(out.parent)
     progress(Event("convert", "reading the file"))
+    file_kind.require_file(path, hint="name a finished .tflite, or a quantised .onnx")
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
     floats = _in_floats(file)

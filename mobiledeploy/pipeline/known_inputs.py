@@ -79,7 +79,53 @@ class Known:
     true: npt.NDArray[np.bool_] | None = None
 
 
-def takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Request:
+    """An imported network, and what its user says of its inputs and outputs.
+
+    Attributes:
+        imported: The network.
+        path: Its file.
+        data: See `quantize.quantize`.
+        scaling: How pixels become its input; None if nobody says so but perhaps the file.
+        labels: Names of the classes in the order of the output; empty if they are not given.
+        crop: How a photo gets the input's proportions.
+        task: What the outputs are.
+        classes: How many there are.
+        fine_tuning: How the network is fine-tuned; None: it is not.
+    """
+
+    imported: Imported
+    path: Path
+    data: files.Name | Dataset
+    scaling: ChannelScaling | None
+    labels: tuple[str, ...]
+    crop: Crop
+    task: Task
+    classes: int
+    fine_tuning: FineTuneConfig | None
+
+
+def find(request: Request, *, threads: int, clock: Clock, progress: Progress) -> Known:
+    """Find out how photos or values become a network's input, and which class each output is.
+
+    Args:
+        request: The network, and what is said of it.
+        threads: Images that run at a time.
+        clock: Is told when reading, decoding and checking end.
+        progress: Called with what is being done.
+
+    Raises:
+        MobileDeployError: See `quantize.quantize`.
+    """
+    if _takes_values(request.imported, request.data):
+        known = _of_values(request, clock=clock)
+    else:
+        known = _of_photos(request, threads=threads, clock=clock, progress=progress)
+    return _with_several_labels(known, request.classes) if request.task == "multi-label" else known
+
+
+def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
     """Whether a network gets values of a file, or random ones since it takes no images."""
     if isinstance(data, Dataset):
         return False
@@ -88,37 +134,27 @@ def takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
     return value_inputs.is_file(data)
 
 
-def of_values(
-    imported: Imported,
-    path: Path,
-    data: files.Name | Dataset,
-    scaling: ChannelScaling | None,
-    labels: tuple[str, ...],
-    task: Task,
-    classes: int,
-    fine_tuning: FineTuneConfig | None,
-    *,
-    clock: Clock,
-) -> Known:
+def _of_values(request: Request, *, clock: Clock) -> Known:
     """Return a network with values of a file, or random ones.
 
     Raises:
         RequestError: See `value_inputs.read`; or an input range was given, which is for pixels.
     """
-    if scaling is not None:
+    imported, path, data = request.imported, request.path, request.data
+    if request.scaling is not None:
         raise RequestError(
             f"{path.name} takes values, no pixels, but an input range was given",
             hint="leave out `--input-range`, `--mean` and `--std`",
         )
     shape = imported.graph.input_shape
-    names = class_order.names_of(labels, imported, path, (), classes)
-    qat.check_labels(fine_tuning, known=names.known)
+    names = class_order.names_of(request.labels, imported, path, (), request.classes)
+    qat.check_labels(request.fine_tuning, known=names.known)
     clock.lap("import")
     if data == RANDOM or isinstance(data, Dataset):
         values = value_inputs.random(shape)
     else:
         values = value_inputs.read(
-            files.user_path(data), shape, classes, several=task == "multi-label"
+            files.user_path(data), shape, request.classes, several=request.task == "multi-label"
         )
     clock.lap("data")
     graph = simplify(imported.graph).graph
@@ -141,27 +177,14 @@ def of_values(
     )
 
 
-def of_photos(
-    imported: Imported,
-    path: Path,
-    data: files.Name | Dataset,
-    scaling: ChannelScaling | None,
-    labels: tuple[str, ...],
-    crop: Crop,
-    task: Task,
-    classes: int,
-    fine_tuning: FineTuneConfig | None,
-    *,
-    threads: int,
-    clock: Clock,
-    progress: Progress,
-) -> Known:
-    """Find out how pixels become a network's input, and which class each output is.
+def _of_photos(request: Request, *, threads: int, clock: Clock, progress: Progress) -> Known:
+    """Return a network with photos, or synthetic images.
 
-    What cannot be quantised is refused before photos are read. Arguments and errors are those of
-    `quantize`.
+    What cannot be quantised is refused before photos are read.
     """
-    seen = _seen(imported.graph.input_shape, crop)
+    imported, path, data = request.imported, request.path, request.data
+    task, scaling = request.task, request.scaling
+    seen = _seen(imported.graph.input_shape, request.crop)
     decides = task in {"classification", "binary"}
     prepared = None
     if scaling is not None or input_range.is_stated(imported):
@@ -177,11 +200,11 @@ def of_photos(
             os.fspath(data), purpose="calibration", progress=progress
         )
     folders = () if dataset is None or task == "regression" else dataset.class_names
-    names = class_order.names_of(labels, imported, path, folders, classes)
+    names = class_order.names_of(request.labels, imported, path, folders, request.classes)
     if prepared is None and not (names.known and decides):
         why = class_order.no_classes(names) if decides else ""
         raise input_range.not_known(path.name, why)
-    qat.check_labels(fine_tuning, known=names.known, why=class_order.no_classes(names))
+    qat.check_labels(request.fine_tuning, known=names.known, why=class_order.no_classes(names))
     images = load(dataset, names, seen, threads=threads, progress=progress)
     if task == "regression":
         images = dataclasses.replace(images, folders=())
@@ -219,7 +242,7 @@ def of_photos(
     )
 
 
-def with_several_labels(known: Known, classes: int) -> Known:
+def _with_several_labels(known: Known, classes: int) -> Known:
     """Return it with the labels of each image in place of its one class.
 
     That an image is in a folder says that it has no other label.

@@ -1,4 +1,4 @@
-"""Quantise a float network by one technique after the other, and keep those that help.
+"""Quantise a float network by techniques that are kept only where each of them helps.
 
     extremes -> bias correction -> ranges by error -> equalisation -> weight rounding
 

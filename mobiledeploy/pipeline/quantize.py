@@ -26,6 +26,7 @@ from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.pipeline import (
     class_order,
     float_agreement,
+    known_inputs,
     ladder,
     publish,
     qat,
@@ -34,14 +35,7 @@ from mobiledeploy.pipeline import (
     tasks,
 )
 from mobiledeploy.pipeline.float_logits import float_logits
-from mobiledeploy.pipeline.known_inputs import (
-    Known,
-    of_photos,
-    of_values,
-    takes_values,
-    with_several_labels,
-    without_calibration,
-)
+from mobiledeploy.pipeline.known_inputs import Known, without_calibration
 from mobiledeploy.pipeline.prepare import read_model
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES
 from mobiledeploy.pipeline.stage_clock import Clock
@@ -135,18 +129,23 @@ def quantize(
     if fine_tuning is not None:
         unscaled = to_network(simplify(imported.graph).graph, PIXELS)
         qat.check_network(unscaled.architecture, fine_tuning, task)
-    if takes_values(imported, data):
-        known = of_values(
-            imported, path, data, scaling, labels, task, classes, fine_tuning, clock=clock
-        )
-    else:
-        known = of_photos(
-            imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
-            threads=threads, clock=clock, progress=progress,
-        )  # fmt: skip
+    known = known_inputs.find(
+        known_inputs.Request(
+            imported=imported,
+            path=path,
+            data=data,
+            scaling=scaling,
+            labels=labels,
+            crop=crop,
+            task=task,
+            classes=classes,
+            fine_tuning=fine_tuning,
+        ),
+        threads=threads,
+        clock=clock,
+        progress=progress,
+    )
     del imported  # its weights, which the simplified network holds folded
-    if task == "multi-label":
-        known = with_several_labels(known, classes)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"

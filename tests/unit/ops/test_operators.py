@@ -117,8 +117,12 @@ def test_the_arithmetic_of_cases_is_that_of_tensors(
         computed = module.litert_codes(node, inputs, codes, kernel=kernel)
         assert computed.shape == shape
         assert any(np.array_equal(computed, each) for each in by_kernel)
-    for each in operator.ort_cases(node, inputs, cases):
+    by_ort = operator.ort_cases(node, inputs, cases)
+    assert by_ort
+    for each in by_ort:
         assert each.shape == shape
+        assert each.min() >= -128
+        assert each.max() <= 127
 
 
 @every_example

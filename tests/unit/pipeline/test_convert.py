@@ -401,6 +401,12 @@ def test_the_command_writes_the_file_and_its_json_follows_the_schema(tmp_path: P
     assert codec.load(convert.ConvertReport, document, where="stdout").exact
 
 
+def test_a_missing_source_is_refused_with_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="there is no file") as caught:
+        convert.convert(tmp_path / "no.tflite", tmp_path / "b.onnx")
+    assert "a finished .tflite, or a quantised .onnx" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("b.tfl", "ends in .tflite or .onnx"), ("a.tflite", "is the file")]
 )

@@ -227,6 +227,7 @@ def test_one_sigmoid_of_grey_photos_answers_with_two_classes(
     out = tmp_path / "build"
     quantize(model, out, scaling=RANGES["0..1"], labels=("no", "yes"))
     report = ask(pictures, out / "model.tflite", out / "model.onnx")
+    assert report.photos
     for photo in report.photos:
         first, second = photo.top
         assert first == second
