@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -15,6 +15,7 @@ from mobiledeploy.cli import _options, _output
 from mobiledeploy.spec.config import (
     ALPHAS,
     CROPS,
+    EFFORTS,
     HEADS,
     INPUT_RANGES,
     IOS,
@@ -23,7 +24,14 @@ from mobiledeploy.spec.config import (
 )
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.results import BuildReport, FloatAgreement, LabelScore, Rung
+    from mobiledeploy.spec.results import (
+        BuildReport,
+        FloatAgreement,
+        LabelScore,
+        NotTried,
+        Rung,
+        WhyNotTried,
+    )
 
 _CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
@@ -110,6 +118,14 @@ def build(
             help="Steps of quantisation-aware training; 0 for post-training only. Default: 60",
         ),
     ] = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_one_of(EFFORTS),
+            help="How much is tried to answer as the float network does; quick: plain ranges. "
+            "Default: default",
+        ),
+    ] = None,
     io: Annotated[
         str | None,
         typer.Option(
@@ -167,6 +183,7 @@ def build(
         learning_rate=learning_rate,
         qat_engine=cast("Any", qat_engine),
         qat_steps=qat_steps,
+        effort=cast("Any", effort),
         int8=int8,
         io=cast("Any", io),
         head=cast("Any", head),
@@ -223,7 +240,7 @@ def summary(report: "BuildReport", out: Path) -> str:
     if report.label_scores:
         parts.append(_label_table(report.label_scores))
     if report.rungs:
-        parts.append(_rung_table(report.rungs))
+        parts.append(_rung_table(report.rungs, report.not_tried))
     if report.float_agreement:
         parts.append(_as_float(report.float_agreement))
     never = results.never_right(report.recalls)
@@ -285,17 +302,36 @@ def _label_table(lines: "Sequence[LabelScore]") -> str:
     return _output.table(rows, right=range(1, 5))
 
 
-def _rung_table(rungs: "Sequence[Rung]") -> str:
+def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str:
     """Return what each technique of quantisation gave, and which were kept."""
     rows = [("technique", "as float", "SQNR dB", "seconds", "")]
     rows += [
         (
-            rung.name, f"{rung.same}/{rung.images}", f"{rung.sqnr:.1f}", f"{rung.seconds:.1f}",
-            "kept" if rung.kept else "left out",
+            rung.name, "-" if rung.same is None else f"{rung.same}/{rung.images}",
+            f"{rung.sqnr:.1f}", f"{rung.seconds:.1f}", "kept" if rung.kept else "left out",
         )
         for rung in rungs
     ]  # fmt: skip
-    return _output.table(rows, right=range(1, 4))
+    lines = [_output.table(rows, right=range(1, 4))]
+    whys = dict.fromkeys(each.why for each in not_tried)
+    lines += [
+        _wrapped(
+            f"not tried: {', '.join(each.name for each in not_tried if each.why == why)}: "
+            f"{_NOT_TRIED[why]}"
+        )
+        for why in whys
+    ]
+    return "\n".join(lines)
+
+
+_NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
+    "good enough": "the network answers as the float one without",
+    "changes nothing": "it would change nothing in this network",
+    "no TensorFlow": "training needs TensorFlow: python -m pip install 'mobiledeploy[build]'",
+    "not trainable": "a layer of this network cannot be trained",
+    "synthetic images": "training needs real images or values",
+    "few images": "there are too few images to train with",
+}
 
 
 def _wrapped(words: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.spec.config import Task
+
 EXACT: Final = 200.0
 """Decibels of logits without error, and the most that is given."""
 
@@ -17,10 +19,13 @@ class Agreement:
 
     Attributes:
         images: How many.
-        same: Of how many the likeliest class is the same.
+        same: Of how many the answer is the same: the likeliest class or label, or which of two
+            classes. Numbers are no answers: all count.
         sqnr: Power of the float logits' deviation from their mean over the classes, by that of the
             error's, in decibels: what all logits have in common changes no answer. `EXACT` if the
-            logits are equal, and `-EXACT` if they have no deviation of their own.
+            logits are equal, `-EXACT` if they have no deviation of their own or are not finite.
+            Outputs of other tasks than classification are compared as they are, each with the
+            power of its deviation from its mean over the images.
     """
 
     images: int
@@ -29,27 +34,42 @@ class Agreement:
 
 
 def compare(
-    floats: npt.NDArray[np.floating[Any]], quantised: npt.NDArray[np.floating[Any]]
+    floats: npt.NDArray[np.floating[Any]],
+    quantised: npt.NDArray[np.floating[Any]],
+    *,
+    task: Task = "classification",
 ) -> Agreement:
-    """Compare logits, shape (images, outputs) each.
+    """Compare logits, shape (images, outputs) each, of a task.
 
     A single output is compared as it is, and agrees where its sign does.
     """
     floats, quantised = floats.astype(np.float64), quantised.astype(np.float64)
-    if floats.shape[1] == 1:
-        same = (floats > 0) == (quantised > 0)
-        signal, error = floats - floats.mean(), quantised - floats
-        same = same[:, 0]
+    finite = np.isfinite(floats).all(axis=1) & np.isfinite(quantised).all(axis=1)
+    if not finite.all():
+        whole = compare(floats[finite], quantised[finite], task=task) if finite.any() else None
+        return Agreement(images=len(floats), same=0 if whole is None else whole.same, sqnr=-EXACT)
+    error = quantised - floats
+    if task == "classification" and floats.shape[1] > 1:
+        signal = floats - floats.mean(axis=1, keepdims=True)
+        error = error - error.mean(axis=1, keepdims=True)
+    else:
+        signal = floats - floats.mean(axis=0)
+    if task == "regression":
+        same = np.ones(len(floats), np.bool_)
+    elif floats.shape[1] == 1:
+        same = ((floats > 0) == (quantised > 0))[:, 0]
     else:
         same = floats.argmax(axis=1) == quantised.argmax(axis=1)
-        signal = floats - floats.mean(axis=1, keepdims=True)
-        error = quantised - floats
-        error = error - error.mean(axis=1, keepdims=True)
-    noise, power = float((error**2).sum()), float((signal**2).sum())
+    return Agreement(
+        images=len(floats),
+        same=int(same.sum()),
+        sqnr=_decibels(float((signal**2).sum()), float((error**2).sum())),
+    )
+
+
+def _decibels(power: float, noise: float) -> float:
     if noise == 0:
-        sqnr = EXACT
-    elif power == 0:
-        sqnr = -EXACT
-    else:
-        sqnr = min(max(10 * math.log10(power / noise), -EXACT), EXACT)
-    return Agreement(images=len(floats), same=int(same.sum()), sqnr=sqnr)
+        return EXACT
+    if power == 0:
+        return -EXACT
+    return min(max(10 * math.log10(power / noise), -EXACT), EXACT)

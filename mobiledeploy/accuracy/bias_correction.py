@@ -24,28 +24,10 @@ from mobiledeploy.ops.weights import Weights
 _ERROR: Final = "/error"
 
 
-def correct_biases(
-    graph: FloatGraph,
-    network: Network,
-    integers: IntegerGraph,
-    inputs: npt.NDArray[Any],
-    *,
-    feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
-    threads: int = 1,
-    progress: Progress = silent,
+def with_corrected_biases(
+    network: Network, errors: Mapping[str, npt.NDArray[np.float64]]
 ) -> Network:
-    """Return a network with biases that make up for the rounding of its kernels.
-
-    Args:
-        graph: The float network as a graph.
-        network: The same with the biases to correct.
-        integers: The network, quantised; only its kernels are read.
-        inputs: Representative images, shape (images, ...).
-        feed: Makes the graph's inputs, float32, of some of them; without it they are that.
-        threads: Images that run at a time.
-        progress: Called after every batch.
-    """
-    errors = _mean_errors(graph, integers, inputs, feed=feed, threads=threads, progress=progress)
+    """Return a network whose biases make up for mean errors, by layer: see `mean_errors`."""
     weights = {
         name: Weights(kernel=old.kernel, bias=(old.bias - errors[name]).astype(np.float32))
         if name in errors
@@ -55,16 +37,30 @@ def correct_biases(
     return dataclasses.replace(network, weights=weights)
 
 
-def _mean_errors(
+def mean_errors(
     graph: FloatGraph,
     integers: IntegerGraph,
     inputs: npt.NDArray[Any],
-    **how: Any,
+    *,
+    feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
+    threads: int = 1,
+    progress: Progress = silent,
 ) -> Mapping[str, npt.NDArray[np.float64]]:
     """Return the mean of each channel's error before the activation, by layer.
 
     The error is itself a layer: the same operator, whose kernel is that of the integers minus that
     of the float network. So it holds for any strides, padding and groups.
+
+    Args:
+        graph: The float network as a graph.
+        integers: The network, quantised; only its kernels are read.
+        inputs: Representative images, shape (images, ...).
+        feed: Makes the graph's inputs, float32, of some of them; without it they are that.
+        threads: Images that run at a time.
+        progress: Called after every batch.
+
+    Returns:
+        Shape (channels,) each.
     """
     shapes = graph.shapes()
     kernels = {node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)}
@@ -78,7 +74,7 @@ def _mean_errors(
             name=layer.name + _ERROR,
             activation="none",
             arrays={
-                "kernel": _as_float(kernels[layer.name], layer) - kernel,
+                "kernel": real_kernel(kernels[layer.name], layer) - kernel,
                 "bias": np.zeros_like(layer.arrays["bias"]),
             },
         )
@@ -93,14 +89,15 @@ def _mean_errors(
             vectors[layer.name] = mean.name
     sums: dict[str, Any] = dict.fromkeys(vectors, 0.0)
     for batch in observe(
-        graph, nodes, tuple(vectors.values()), inputs, what="correcting biases", **how
-    ):
+        graph, nodes, tuple(vectors.values()), inputs, feed=feed, threads=threads,
+        what="correcting biases", progress=progress,
+    ):  # fmt: skip
         for name, vector in vectors.items():
             sums[name] = sums[name] + batch[vector].sum(axis=0, dtype=np.float64)
     return {name: total / len(inputs) for name, total in sums.items()}
 
 
-def _as_float(node: WeightedNode, layer: FloatNode) -> FloatArray:
+def real_kernel(node: WeightedNode, layer: FloatNode) -> FloatArray:
     """Return a kernel of integers as real values, in the order of the float graph's."""
     kernel, _ = node.weights.real(node.channel_axis)
     if kernel.ndim == 2:

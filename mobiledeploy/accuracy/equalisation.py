@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mobiledeploy.accuracy.observe import observe
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.network.float_graph import INPUT, FloatArray, FloatGraph, FloatNode
+from mobiledeploy.ops.ranges import SMALLEST, Ranges
 from mobiledeploy.ops.tensors import Shape
 
 MOST: Final = 2.0**10
@@ -31,6 +32,25 @@ _HOMOGENEOUS: Final = frozenset({"none", "relu"})
 """Activations of which the same holds."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Equalised:
+    """A graph of the same function, with other sizes of channels.
+
+    Attributes:
+        graph: The graph.
+        ranges: Least and greatest value of each tensor whose channels were rescaled, over all
+            images that were given.
+    """
+
+    graph: FloatGraph
+    ranges: Ranges
+
+
+def can_equalise(graph: FloatGraph) -> bool:
+    """Whether a graph has tensors whose channels may be rescaled."""
+    return bool(_groups(graph))
+
+
 def equalise(
     graph: FloatGraph,
     inputs: npt.NDArray[Any],
@@ -38,7 +58,7 @@ def equalise(
     feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
     threads: int = 1,
     progress: Progress = silent,
-) -> FloatGraph:
+) -> Equalised:
     """Return a graph of the same function within float rounding.
 
     Args:
@@ -50,21 +70,24 @@ def equalise(
     """
     groups = _groups(graph)
     if not groups:
-        return graph
+        return Equalised(graph=graph, ranges={})
     tensors = [name for group in groups for name in group]
-    sizes = _magnitudes(graph, tensors, inputs, feed=feed, threads=threads, progress=progress)
+    channels = _channels(graph, tensors, inputs, feed=feed, threads=threads, progress=progress)
     nodes = {node.name: node for node in graph.nodes}
     users = graph.users()
+    ranges = {}
     for group in groups:
-        factors = _factors(group, sizes, nodes, users)
+        factors = _factors(group, channels, nodes, users)
         for name in group:
             if _has_kernel(nodes[name]):
                 nodes[name] = _scaled_output(nodes[name], factors)
+            low, high = channels[name].lowest * factors, channels[name].highest * factors
+            ranges[name] = min(float(low.min()), 0.0), max(float(high.max()), SMALLEST)
         readers = dict.fromkeys(user.name for tensor in group for user in users[tensor])
         for name in readers:
             if _has_kernel(nodes[name]):
                 nodes[name] = _scaled_input(nodes[name], 1 / factors)
-    return dataclasses.replace(graph, nodes=tuple(nodes.values()))
+    return Equalised(graph=dataclasses.replace(graph, nodes=tuple(nodes.values())), ranges=ranges)
 
 
 def _has_kernel(node: FloatNode) -> bool:
@@ -131,10 +154,24 @@ def _unreadable(node: FloatNode, shapes: Mapping[str, Shape]) -> tuple[str, ...]
     return () if same else (source,)
 
 
-def _magnitudes(
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Channels:
+    """The channels of a tensor, float64, shape (channels,) each.
+
+    Attributes:
+        lowest: Least value over all images.
+        highest: Greatest value over all images.
+        size: Mean over images of the largest absolute value.
+    """
+
+    lowest: npt.NDArray[np.float64]
+    highest: npt.NDArray[np.float64]
+    size: npt.NDArray[np.float64]
+
+
+def _channels(
     graph: FloatGraph, names: list[str], inputs: npt.NDArray[Any], **how: Any
-) -> Mapping[str, npt.NDArray[np.float64]]:
-    """Return the mean over images of each channel's largest absolute value, by tensor."""
+) -> Mapping[str, _Channels]:
     shapes = graph.shapes()
     nodes, vectors = list[FloatNode](), dict[str, tuple[str, str]]()
     for name in names:
@@ -158,16 +195,22 @@ def _magnitudes(
             )
         vectors[name] = ends
     wanted = tuple(end for ends in vectors.values() for end in ends)
-    sums = {name: np.zeros(shapes[name][-1]) for name in names}
-    for batch in observe(graph, nodes, wanted, inputs, what="measuring channels", **how):
-        for name, (high, low) in vectors.items():
-            sums[name] += np.maximum(batch[high], batch[low]).sum(axis=0, dtype=np.float64)
-    return {name: total / len(inputs) for name, total in sums.items()}
+    batches = list(observe(graph, nodes, wanted, inputs, what="measuring channels", **how))
+    measured = {}
+    for name, ends in vectors.items():
+        high, minus_low = (np.concatenate([batch[end] for batch in batches]) for end in ends)
+        size = np.maximum(high, minus_low).mean(axis=0, dtype=np.float64)
+        measured[name] = _Channels(
+            lowest=-minus_low.max(axis=0).astype(np.float64),
+            highest=high.max(axis=0).astype(np.float64),
+            size=size,
+        )
+    return measured
 
 
 def _factors(
     group: tuple[str, ...],
-    sizes: Mapping[str, npt.NDArray[np.float64]],
+    channels: Mapping[str, _Channels],
     nodes: Mapping[str, FloatNode],
     users: Mapping[str, tuple[FloatNode, ...]],
 ) -> npt.NDArray[np.float64]:
@@ -176,7 +219,7 @@ def _factors(
     A channel's factor makes its size in the tensors and that of the weights that read it equally
     large, relative to the other channels'.
     """
-    size = np.max([_relative(sizes[name]) for name in group], axis=0)
+    size = np.max([_relative(channels[name].size) for name in group], axis=0)
     readers = [
         nodes[user.name] for name in group for user in users[name] if _has_kernel(nodes[user.name])
     ]

@@ -25,8 +25,8 @@ VALUES: Final = 2048
 """About how many values of a tensor and an image are counted."""
 NARROWEST: Final = 0.3
 """Least part of the extremes that is tried."""
-_SHRUNK: Final = np.linspace(1, NARROWEST, 36)
-_REFINED: Final = np.linspace(1.3, 0.6, 29)
+_SHRUNK: Final = np.linspace(1, NARROWEST, 36).tolist()
+_REFINED: Final = np.linspace(1.3, 0.6, 29).tolist()
 _ROUNDS: Final = 2
 
 

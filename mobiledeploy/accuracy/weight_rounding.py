@@ -19,9 +19,11 @@ from mobiledeploy.accuracy.observe import observe
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.float_graph import FloatArray, FloatGraph, FloatNode
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.node import WeightedNode
 from mobiledeploy.ops.padding import output_size
-from mobiledeploy.ops.tensors import QMAX, Int8
+from mobiledeploy.ops.tensors import QMAX
+from mobiledeploy.ops.weights import Weights
 
 Float64 = npt.NDArray[np.float64]
 
@@ -34,6 +36,8 @@ MOST_INPUTS: Final = 2304
 DAMPING: Final = 0.01
 """Part of the mean power of the inputs that is added to each: so the moments can be inverted."""
 _BLOCK: Final = 64
+_ON_GRID: Final = 1e-4
+"""Steps that a weight may be from its code to count as lying on it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,20 +54,24 @@ class Moments:
     mean: Float64
 
 
-def rounded_weights(
+def round_weights(
     graph: FloatGraph,
+    network: Network,
     integers: IntegerGraph,
     inputs: npt.NDArray[Any],
     *,
     feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
     threads: int = 1,
     progress: Progress = silent,
-) -> Mapping[str, Int8]:
-    """Return the kernels of layers with other codes, in the order of the integer graph.
+) -> Network:
+    """Return a network whose kernels, rounded to the nearest, have other codes.
+
+    Weights whose code stays are not changed, so all scales stay, too.
 
     Args:
         graph: The float network as a graph.
-        integers: The network, quantised; its scales are kept.
+        network: The same as layers.
+        integers: The network, quantised.
         inputs: Representative images, shape (images, ...).
         feed: Makes the graph's inputs, float32, of some of them; without it they are that.
         threads: Images that run at a time.
@@ -71,27 +79,13 @@ def rounded_weights(
     """
     layers = {node.output.name: node for node in integers.nodes if isinstance(node, WeightedNode)}
     moments = _moments(graph, layers, inputs, feed=feed, threads=threads, progress=progress)
-    return {
-        layer.name: _round(layers[layer.name], layer, moments[layer.name])
-        for layer in graph.nodes
-        if layer.name in moments
-    }
-
-
-def with_kernels(integers: IntegerGraph, kernels: Mapping[str, Int8]) -> IntegerGraph:
-    """Return a graph with other codes of some kernels."""
-    return dataclasses.replace(
-        integers,
-        nodes=tuple(
-            dataclasses.replace(
-                node,  # type: ignore[type-var]
-                weights=dataclasses.replace(node.weights, kernel=kernels[node.output.name]),
-            )
-            if isinstance(node, WeightedNode) and node.output.name in kernels
-            else node
-            for node in integers.nodes
-        ),
-    )
+    weights = dict(network.weights)
+    for layer in graph.nodes:
+        if layer.name in moments:
+            old = weights[layer.name]
+            kernel = _rounded(layers[layer.name], layer, moments[layer.name])
+            weights[layer.name] = Weights(kernel=kernel.reshape(old.kernel.shape), bias=old.bias)
+    return dataclasses.replace(network, weights=weights)
 
 
 def _moments(
@@ -202,63 +196,63 @@ def _rows(layer: FloatNode, vectors: FloatArray) -> FloatArray:
     return vectors.reshape(-1, high * wide * inner)
 
 
-def _round(node: WeightedNode, layer: FloatNode, moments: Moments) -> Int8:
-    """Return a kernel's codes, in its order."""
-    kernel = layer.arrays["kernel"].astype(np.float64)
+def _rounded(node: WeightedNode, layer: FloatNode, moments: Moments) -> FloatArray:
+    """Return a kernel with those weights moved to their code that are nearer to another one."""
+    kernel = layer.arrays["kernel"]
     scale = np.broadcast_to(node.weights.kernel_scale.astype(np.float64), kernel.shape[-1:])
-    rows = kernel.reshape(-1, kernel.shape[-1]).T / scale[:, np.newaxis]
+    rows = kernel.reshape(-1, kernel.shape[-1]).T.astype(np.float64) / scale[:, np.newaxis]
     if _is_depthwise(layer):
-        multiplier = kernel.shape[-1] // layer.attributes["groups"]
-        codes = _closest_each(rows, np.repeat(moments.second, multiplier, axis=0))
+        each = rows.reshape(layer.attributes["groups"], -1, rows.shape[1])
+        codes = closest(each, moments.second).reshape(rows.shape)
     else:
         codes = closest(rows, moments.second)
-    back = codes.T.reshape(kernel.shape).astype(np.int8)
-    if kernel.ndim == 2:
-        return np.ascontiguousarray(back.T)
-    stored = node.weights.kernel
-    moved = np.moveaxis(back, -1 if node.channel_axis == 0 else 2, 0)
-    return np.ascontiguousarray(moved).reshape(stored.shape)
+    moved = (codes * scale[:, np.newaxis]).T.reshape(kernel.shape).astype(np.float32)
+    changed = (codes != np.rint(rows)).T.reshape(kernel.shape)
+    # A code's value must not be beyond the weight that gives the scale by a rounding of float32.
+    axes = tuple(range(kernel.ndim - 1)) if node.weights.kernel_scale.size > 1 else None
+    largest = np.abs(kernel).max(axis=axes)
+    return np.where(changed, np.clip(moved, -largest, largest), kernel)
 
 
 def closest(rows: Float64, second: Float64, *, damping: float = DAMPING) -> Float64:
     """Return codes for which the sums of products with the inputs change least.
 
     Args:
-        rows: Weights in steps of their grid, shape (outputs, inputs).
-        second: Moments of the inputs, shape (inputs, inputs).
+        rows: Weights in steps of their grid, shape (..., outputs, inputs).
+        second: Moments of the inputs, shape (..., inputs, inputs).
         damping: See `DAMPING`.
 
     Returns:
         Whole numbers, less than one step from the weights, within -127..127.
     """
-    power = np.diag(second)
-    order = np.argsort(-power, kind="stable")
-    moments = second[np.ix_(order, order)].copy()
-    added = damping * float(power.mean())
-    if not added > 0:
-        return np.clip(np.rint(rows), -QMAX, QMAX)
-    moments[np.diag_indices_from(moments)] += added
-    inverse = np.linalg.inv(moments / added)
-    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
-    weights = rows[:, order].copy()
-    lowest = np.maximum(np.floor(weights), -QMAX)
-    highest = np.minimum(np.ceil(weights), QMAX)
+    power = np.diagonal(second, axis1=-2, axis2=-1)
+    added = (damping * power.mean(axis=-1))[..., np.newaxis, np.newaxis]
+    # Inputs that are always 0 are rounded to the nearest.
+    moments = np.where(added > 0, second, 0) / np.where(added > 0, added, 1)
+    order = np.argsort(-power, axis=-1, kind="stable")
+    moments = np.take_along_axis(moments, order[..., :, np.newaxis], axis=-2)
+    moments = np.take_along_axis(moments, order[..., np.newaxis, :], axis=-1)
+    inverse = np.linalg.inv(moments + np.eye(moments.shape[-1]))
+    upper = np.linalg.cholesky((inverse + inverse.swapaxes(-1, -2)) / 2).swapaxes(-1, -2)
+    places = np.broadcast_to(order[..., np.newaxis, :], rows.shape)
+    weights = np.take_along_axis(rows, places, axis=-1)
+    nearest = np.rint(weights)
+    # Weights on the grid stay: among them are those that give a channel its scale.
+    on_grid = np.abs(weights - nearest) < _ON_GRID
+    lowest = np.maximum(np.where(on_grid, nearest, np.floor(weights)), -QMAX)
+    highest = np.minimum(np.where(on_grid, nearest, np.ceil(weights)), QMAX)
     codes = np.empty_like(weights)
-    for start in range(0, weights.shape[1], _BLOCK):
-        end = min(start + _BLOCK, weights.shape[1])
-        errors = np.empty((len(rows), end - start))
+    for start in range(0, weights.shape[-1], _BLOCK):
+        end = min(start + _BLOCK, weights.shape[-1])
+        errors = np.empty((*weights.shape[:-1], end - start))
         for i in range(start, end):
-            codes[:, i] = np.clip(np.rint(weights[:, i]), lowest[:, i], highest[:, i])
-            errors[:, i - start] = (weights[:, i] - codes[:, i]) / upper[i, i]
-            weights[:, i + 1 : end] -= np.outer(errors[:, i - start], upper[i, i + 1 : end])
-        weights[:, end:] -= errors @ upper[start:end, end:]
+            value = weights[..., i]
+            codes[..., i] = np.clip(np.rint(value), lowest[..., i], highest[..., i])
+            error = (value - codes[..., i]) / upper[..., i, i, np.newaxis]
+            errors[..., i - start] = error
+            following = upper[..., i, np.newaxis, i + 1 : end]
+            weights[..., i + 1 : end] -= error[..., np.newaxis] * following
+        weights[..., end:] -= errors @ upper[..., start:end, end:]
     result = np.empty_like(codes)
-    result[:, order] = codes
+    np.put_along_axis(result, places, codes, axis=-1)
     return result
-
-
-def _closest_each(rows: Float64, second: Float64) -> Float64:
-    """Return codes as `closest` does, with moments of its own for each output."""
-    return np.concatenate([
-        closest(row[np.newaxis], moments) for row, moments in zip(rows, second, strict=True)
-    ])  # fmt: skip

@@ -43,6 +43,25 @@ class Images:
     names: tuple[str, ...]
     unreadable: tuple[str, ...]
 
+    @classmethod
+    def without_labels(
+        cls, pixels: npt.NDArray[np.uint8], indices: Indices | None = None
+    ) -> "Images":
+        """Return images, or rows of values, that have no labels (they are 0) and no names.
+
+        Args:
+            pixels: uint8, shape (images, ...).
+            indices: Where they come from; None: from the first on.
+        """
+        rows = np.arange(len(pixels)) if indices is None else indices
+        return cls(
+            pixels=pixels,
+            labels=np.zeros(len(rows), np.int64),
+            indices=rows,
+            names=tuple(f"row {row}" for row in rows),
+            unreadable=(),
+        )
+
 
 def batches(
     dataset: Dataset,

@@ -11,6 +11,8 @@ Interval: TypeAlias = tuple[float, float]
 Ranges: TypeAlias = Mapping[str, Interval]
 """By tensor name: of the network's input and of every layer whose range is not fixed."""
 
+SMALLEST: Final = 2.0**-20
+"""Upper end of the range of a tensor that is 0 for all images: a scale must be positive."""
 SLACK: Final = 1.01
 """Factor by which a step must exceed a kernel's limit: rounding, and the search for ranges in
 which both runtimes round alike, may change it slightly."""

@@ -19,9 +19,11 @@
 `tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `float_logits`: a float network's logits.
+`int8_logits`: an int8 network's logits.
 `float_agreement`: how often int8 files answer as the float network does.
 `stage_clock`: seconds of each stage.
 `ladder`: quantises by one technique after the other, keeping those that help.
+`distillation`: trains a quantised network by its float outputs.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `other_network`: builds from a whole model that is none of our networks.
 `stages`: the stages: train, quantise, export, verify.

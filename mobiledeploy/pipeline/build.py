@@ -200,6 +200,8 @@ def _build(
         similar_classes=near_twins(dataset.class_names),
         class_order=trained.class_order,
         input_choice=trained.input_choice,
+        rungs=quantised.rungs,
+        not_tried=quantised.not_tried,
         warnings=(
             *(
                 f"before training, {warning}"

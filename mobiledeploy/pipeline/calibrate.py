@@ -18,14 +18,12 @@ from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.simplify.from_network import from_network
 from mobiledeploy.ops.architecture import INPUT
-from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.ranges import SMALLEST, Interval, Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import float_tflite
 
 BATCH: Final = 64
 """Images whose extremes are taken together; the range is the mean of these."""
-SMALLEST: Final = 2.0**-20
-"""Upper end of the range of a tensor that is 0 for all images: a scale must be positive."""
 
 
 def calibrate(

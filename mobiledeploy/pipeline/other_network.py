@@ -77,6 +77,7 @@ def build(
         image_size=size,
         threads=config.train.threads,
         fine_tuning=fine_tuning,
+        effort=config.quantise.effort,
         instead_of=why,
         progress=progress,
     )

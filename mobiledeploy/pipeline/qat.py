@@ -19,8 +19,9 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline import preflight, stages
+from mobiledeploy.pipeline.int8_logits import logits_runner
+from mobiledeploy.pipeline.ladder import Quantised
 from mobiledeploy.spec.config import DIGITS, FineTuneConfig, ImportConfig, Task
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
@@ -127,8 +128,7 @@ def check_labels(config: FineTuneConfig | None, *, known: bool, why: str = "") -
 def quantise_candidates(
     folder: Path,
     network: Network,
-    ptq: IntegerGraph,
-    ranges: Ranges,
+    ptq: Quantised,
     examples: Examples,
     config: ImportConfig,
     *,
@@ -138,9 +138,8 @@ def quantise_candidates(
 
     Args:
         folder: The stage's.
-        network: The float network, which also is the teacher.
-        ptq: The integers of post-training quantisation.
-        ranges: The ranges that they were made with.
+        network: The float network, which is the teacher.
+        ptq: What post-training quantisation made of it, from which the training starts.
         examples: What it is trained and judged with.
         config: The configuration, which asks for QAT.
         progress: Called after every step.
@@ -160,15 +159,16 @@ def quantise_candidates(
     train, validation = _parts(examples, config, most, checkpoints / PHOTOS, progress)
     tensorflow_setup.start(threads, progress=progress, stage="quantise")
     trained = fine_tune.fine_tune(
-        network,
-        exact_ranges(network, ranges),
+        ptq.network,
+        exact_ranges(ptq.network, ptq.ranges),
         train,
         fine_tuning,
-        augment=_augmentation(config),
+        augment=augmentation(config),
+        teacher=network,
         checkpoints=Checkpoints(folder=checkpoints),
         progress=progress,
     )
-    qat = quantise(trained, ranges)
+    qat = quantise(trained, ptq.ranges)
     files.write_atomic(folder / "qat.tflite", tflite.write(qat, head=config.export.head))
     shutil.rmtree(checkpoints, ignore_errors=True)
     learned = fine_tuning.loss == "labels"
@@ -179,7 +179,7 @@ def quantise_candidates(
         threads=threads,
     )
     first, second = (
-        judge.score(name, graph, progress) for name, graph in (("ptq", ptq), ("qat", qat))
+        judge.score(name, graph, progress) for name, graph in (("ptq", ptq.integers), ("qat", qat))
     )
     right, also = first.right, second.right
     result = stages.choose_candidate(
@@ -190,7 +190,8 @@ def quantise_candidates(
     return dataclasses.replace(result, unreadable=(*train.unreadable, *validation.unreadable))
 
 
-def _augmentation(config: ImportConfig) -> "Augmentation":
+def augmentation(config: ImportConfig) -> "Augmentation":
+    """Return how the images of a network are varied in training."""
     if config.preprocessing is None:
         return "none"
     return "digits" if config.data == DIGITS else "photos"
@@ -203,7 +204,9 @@ def _parts(
     dataset, preprocessing = examples.dataset, config.preprocessing
     if dataset is None or preprocessing is None:
         decide = np.arange(len(examples.values)) % DECIDE == 0
-        return _of_values(examples.values, ~decide), _of_values(examples.values, decide)
+        parts = [rows.nonzero()[0] for rows in (~decide, decide)]
+        train, validation = (Images.without_labels(examples.values[rows], rows) for rows in parts)
+        return train, validation
 
     def load(part: Split, most: int | None, path: Path | None) -> Images:
         indices = dataset.splits[part]
@@ -221,17 +224,6 @@ def _parts(
         return dataclasses.replace(loaded, labels=examples.numbers[loaded.labels])
 
     return load("train", most, path), load("validation", None, None)
-
-
-def _of_values(values: npt.NDArray[np.uint8], chosen: npt.NDArray[np.bool_]) -> Images:
-    (rows,) = chosen.nonzero()
-    return Images(
-        pixels=values[rows],
-        labels=np.zeros(len(rows), np.int64),
-        indices=rows,
-        names=tuple(f"row {row}" for row in rows),
-        unreadable=(),
-    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -268,7 +260,7 @@ class _Judge:
     def score(self, name: str, graph: IntegerGraph, progress: Progress) -> _Score:
         """Return how well a candidate does."""
         examples = self._examples
-        run = stages.logits_runner(graph, threads=self._threads)
+        run = logits_runner(graph, threads=self._threads)
         count = len(self._validation) + len(examples.test)
         progress(Event("quantise", f"scoring {name} on {count} images"))
         logits, test = run(self._validation), run(examples.test)

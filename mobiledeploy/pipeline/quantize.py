@@ -7,6 +7,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 
 import dataclasses
 import functools
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -34,7 +35,9 @@ from mobiledeploy.pipeline import (
     stages,
     tasks,
 )
+from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
+from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.pipeline.known_inputs import Known, without_calibration
 from mobiledeploy.pipeline.prepare import read_model
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES
@@ -236,6 +239,7 @@ def quantize(
             ),
             input_choice=known.choice,
             rungs=quantised.rungs,
+            not_tried=quantised.not_tried,
             labels_from=names.source,
             class_order=known.order,
             label_scores=_label_scores(known, chosen, threads),
@@ -273,7 +277,7 @@ def _label_scores(known: Known, file: Path, threads: int) -> tuple[LabelScore, .
     if known.true is None:
         return ()
     pixels = known.images.held_back
-    integers = stages.logits_runner(tflite_reader.read_file(file), threads=threads)(pixels)
+    integers = logits_runner(tflite_reader.read_file(file), threads=threads)(pixels)
     return (
         LabelScore.of(
             "float", float_logits(known.prepared.network, pixels, threads=threads) > 0, known.true
@@ -296,8 +300,25 @@ def _quantise(
     """
     prepared, taken = known.prepared, known.images
     network = prepared.network
+    checkpoints = folder / stages.CHECKPOINTS
+    distillation = None
+    if config.data != RANDOM:
+        distillation = Distillation(
+            augment=qat.augmentation(config),
+            seed=0 if config.qat is None else config.qat.seed,
+            threads=config.threads,
+            folder=checkpoints / stages.DISTILLATION,
+            progress=progress,
+        )
     quantised = ladder.climb(
-        network, taken.calibration, config.effort, threads=config.threads, progress=progress
+        network,
+        taken.calibration,
+        config.effort,
+        task=config.task,
+        distillation=distillation,
+        folder=checkpoints,
+        threads=config.threads,
+        progress=progress,
     )
     calibrated()
     integers = quantised.integers
@@ -313,14 +334,16 @@ def _quantise(
             float_logits=functools.partial(float_logits, network, threads=config.threads),
         )
         result = qat.quantise_candidates(
-            folder, network, integers, quantised.ranges, examples, config, progress=progress
+            folder, network, quantised, examples, config, progress=progress
         )
-        return dataclasses.replace(result, rungs=quantised.rungs)
+        return dataclasses.replace(result, rungs=quantised.rungs, not_tried=quantised.not_tried)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return QuantiseResult(
         candidates=(),
         chosen="ptq",
         reason="ptq is shipped: it is the only candidate",
         rungs=quantised.rungs,
+        not_tried=quantised.not_tried,
     )
 
 

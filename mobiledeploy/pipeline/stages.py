@@ -3,13 +3,12 @@
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import ParityError, RequestError
@@ -18,7 +17,6 @@ from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, digest
@@ -26,8 +24,9 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.weight_matching import Stored, architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
-from mobiledeploy.pipeline import calibrate, class_order
-from mobiledeploy.runtimes import litert
+from mobiledeploy.pipeline import class_order, ladder
+from mobiledeploy.pipeline.distillation import Distillation
+from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
@@ -57,6 +56,8 @@ Splits: TypeAlias = Mapping[Split, Images]
 
 CHECKPOINTS: Final = "checkpoints"
 """Folder from which an interrupted stage continues; it is deleted when the stage is done."""
+DISTILLATION: Final = "distillation"
+"""Folder in it, of the training state of distillation."""
 HEAD_CHECKED: Final = 128
 """Most training images on which a head that was taken is checked."""
 SCORED: Final[tuple[Split, ...]] = ("validation", "test")
@@ -188,16 +189,30 @@ def quantise_candidates(
     images = splits["train"]
     count = min(quantisation.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
-    ranges = calibrate.calibrate(network, images.pixels[rows], threads=threads, progress=progress)
-    graphs = {"ptq": quantise(network, ranges)}
+    quantised = ladder.climb(
+        network,
+        np.ascontiguousarray(images.pixels[rows]),
+        quantisation.effort,
+        distillation=Distillation(
+            augment=_augmentation(config),
+            seed=config.train.seed,
+            threads=threads,
+            folder=folder / CHECKPOINTS / DISTILLATION,
+            progress=progress,
+        ),
+        folder=folder / CHECKPOINTS,
+        threads=threads,
+        progress=progress,
+    )
+    graphs = {"ptq": quantised.integers}
     if quantisation.steps:
         from mobiledeploy.training import qat, tensorflow_setup
         from mobiledeploy.training.checkpoint import Checkpoints
 
         tensorflow_setup.start(threads, progress=progress, stage="quantise")
         trained = qat.load(quantisation.engine).train_quantised(
-            network,
-            ranges,
+            quantised.network,
+            quantised.ranges,
             images,
             quantisation,
             augment=_augmentation(config),
@@ -206,15 +221,16 @@ def quantise_candidates(
             progress=progress,
         )
         graphs["qat"] = quantise(*trained)
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     for name, graph in graphs.items():
         files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
-    return choose_candidate(
+    chosen = choose_candidate(
         tuple(
             score_candidate(name, graph, splits, threads=threads, progress=progress)
             for name, graph in graphs.items()
         )
     )
+    return dataclasses.replace(chosen, rungs=quantised.rungs, not_tried=quantised.not_tried)
 
 
 def export(
@@ -343,23 +359,6 @@ def score_candidate(
         ),
         test=scores["test"],
     )
-
-
-def logits_runner(
-    graph: IntegerGraph, *, threads: int
-) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
-    """Return what computes a candidate's logits of 8-bit pixels, in LiteRT with XNNPACK.
-
-    They are real values of shape (images, classes).
-    """
-    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
-
-    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        codes = session.run(to_int8(np.ascontiguousarray(pixels)))[0]
-        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
-        return real.astype(np.float32).reshape(len(pixels), -1)
-
-    return run
 
 
 def choose_candidate(

@@ -203,6 +203,7 @@ class QuantiseConfig:
         batch_size: Images a step.
         learning_rate: Peak of the learning rate schedule.
         calibration_images: Number of training images that decide the activation ranges.
+        effort: How many techniques of quantisation are tried.
     """
 
     engine: QatEngine
@@ -210,6 +211,7 @@ class QuantiseConfig:
     batch_size: int
     learning_rate: float
     calibration_images: int
+    effort: Effort = dataclasses.field(default="default", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -218,6 +220,7 @@ class QuantiseConfig:
         _within("QAT batch size", self.batch_size, 1, 4096)
         _within("QAT learning rate", self.learning_rate, *LEARNING_RATES)
         _within("calibration images", self.calibration_images, 1, 100_000)
+        _choose("effort", self.effort, EFFORTS, option="--effort")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from mobiledeploy.spec.config import (
     Arch,
     BuildConfig,
     Crop,
+    Effort,
     ExportConfig,
     FineTuneConfig,
     Head,
@@ -95,6 +96,7 @@ def decide(
     learning_rate: float | None = None,
     qat_engine: QatEngine | None = None,
     qat_steps: int | None = None,
+    effort: Effort | None = None,
     int8: bool = True,
     io: Io | None = None,
     head: Head = "softmax",
@@ -117,6 +119,8 @@ def decide(
         learning_rate: Peak of the schedule of float training.
         qat_engine: `folded` (the default) or `tfmot`.
         qat_steps: Steps of quantisation-aware training; 0 for post-training only.
+        effort: How many techniques are tried to make the int8 network answer as the float one;
+            see `pipeline.ladder`. By default `default`.
         int8: False for float32 files.
         io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
@@ -138,9 +142,10 @@ def decide(
             hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
         )
     mean, std = SCALINGS[input_range]
-    if not int8 and (qat_steps or qat_engine is not None):
+    if not int8 and (qat_steps or qat_engine is not None or effort is not None):
         raise RequestError(
-            "float files are not quantised, but `--qat-steps` or `--qat-engine` was given",
+            "float files are not quantised, but `--qat-steps`, `--qat-engine` or `--effort` was "
+            "given",
             hint="leave it out, or leave out `--float`",
         )
     if not int8 and io not in {None, "float32"}:
@@ -186,6 +191,7 @@ def decide(
             batch_size=recipe.qat_batch_size,
             learning_rate=recipe.qat_learning_rate,
             calibration_images=CALIBRATION_IMAGES,
+            effort=effort or "default",
         ),
         export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
     )
@@ -205,6 +211,7 @@ def asked(config: BuildConfig) -> frozenset[str]:
         "batch_size": train.batch_size == usual.batch_size,
         "learning_rate": train.learning_rate == usual.learning_rate,
         "qat_engine": config.quantise.engine == default.quantise.engine,
+        "effort": config.quantise.effort == default.quantise.effort,
         "qat_steps": config.quantise.steps == default.quantise.steps,
         "int8": config.export.int8,
         "io": config.export.io == default.export.io,

@@ -295,7 +295,8 @@ class Rung:
     Attributes:
         name: The technique; `extremes` is plain post-training quantisation.
         kept: Whether it is part of the result.
-        same: Number of images with the float network's answer, with all that were kept before.
+        same: Number of images with the float network's answer, with all that were kept before;
+            None where outputs are numbers.
         images: Number of images.
         sqnr: Of the logits, in decibels; see `accuracy.agreement`.
         seconds: Wall-clock time.
@@ -303,10 +304,32 @@ class Rung:
 
     name: str
     kept: bool
-    same: int
+    same: int | None
     images: int
     sqnr: float
     seconds: float
+
+
+WhyNotTried: TypeAlias = Literal[
+    "good enough", "changes nothing", "no TensorFlow", "not trainable", "synthetic images",
+    "few images",
+]  # fmt: skip
+"""Why a technique was not tried: the network answers as the float one without it; it would change
+nothing; TensorFlow is not installed; a layer cannot be trained; there is nothing but synthetic
+images, or too few, to train with."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NotTried:
+    """A technique of quantisation that `--effort` includes, and that was not tried.
+
+    Attributes:
+        name: The technique.
+        why: Why not.
+    """
+
+    name: str
+    why: WhyNotTried
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +342,7 @@ class QuantiseResult:
         reason: Why it was chosen, in a sentence.
         unreadable: One line for each photo that was only needed here and could not be read.
         rungs: What each technique gave, in the order in which they were tried.
+        not_tried: The techniques that were not tried.
     """
 
     candidates: tuple[Candidate, ...]
@@ -326,6 +350,7 @@ class QuantiseResult:
     reason: str
     unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
     rungs: tuple[Rung, ...] = dataclasses.field(default=(), metadata=OMIT)
+    not_tried: tuple[NotTried, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -468,6 +493,7 @@ class BuildReport:
             fit the order of the classes; None without a head or labelled photos.
         label_scores: In place of `scores` where several labels may hold for an image.
         rungs: What each technique of quantisation gave, in the order in which they were tried.
+        not_tried: The techniques that `--effort` includes, and that were not tried.
         instead_of: Why the own graph of a model that `build` started from was taken; None if it
             was not.
         float_agreement: How often the int8 files answer as the float network does; None of float
@@ -491,5 +517,6 @@ class BuildReport:
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
     label_scores: tuple[LabelScore, ...] = dataclasses.field(default=(), metadata=OMIT)
     rungs: tuple[Rung, ...] = dataclasses.field(default=(), metadata=OMIT)
+    not_tried: tuple[NotTried, ...] = dataclasses.field(default=(), metadata=OMIT)
     instead_of: InsteadOf | None = dataclasses.field(default=None, metadata=OMIT)
     float_agreement: FloatAgreement | None = dataclasses.field(default=None, metadata=OMIT)

@@ -32,17 +32,20 @@ def fine_tune(
     config: FineTuneConfig,
     *,
     augment: Augmentation,
+    teacher: Network | None = None,
     checkpoints: Checkpoints | None = None,
     progress: Progress = silent,
 ) -> Network:
     """Return the network after training with fake quantisation.
 
     Args:
-        network: The float network, which also is the teacher.
+        network: What is trained.
         ranges: Range of every tensor; they stay as they are.
         images: Training images. Their labels only count with the loss `labels`.
         config: Loss, steps, batch size, learning rate and seed.
         augment: How images are varied.
+        teacher: The float network whose outputs are the target of the loss `distill`; None: the
+            network as it is.
         checkpoints: Where the training state is saved; None: nowhere.
         progress: Called after every step.
 
@@ -54,8 +57,9 @@ def fine_tune(
     variables = tensorflow_graph.variables_of(network)
     model = qat_folded.model_of(network, variables, ranges)
     loss: Loss = squared_error
+    teacher = network if teacher is None else teacher
     if config.loss == "distill":
-        model = with_teacher(model, network)
+        model = with_teacher(model, teacher)
     else:
         loss = objective(images.labels, network.architecture.classes)
     plan = loop.Plan(
@@ -73,7 +77,9 @@ def fine_tune(
         plan,
         prepare=augmentation(augment, seed=config.seed, scaling=network.architecture.scaling),
         loss=loss,
-        checkpoint=checkpoints.of("fine_tune", network, ranges, images, plan, config, augment)
+        checkpoint=checkpoints.of(
+            "fine_tune", network, teacher, ranges, images, plan, config, augment
+        )
         if checkpoints
         else None,
         progress=progress,

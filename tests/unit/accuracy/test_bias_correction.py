@@ -7,7 +7,7 @@ import float_graph_reference
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.accuracy.bias_correction import correct_biases
+from mobiledeploy.accuracy.bias_correction import mean_errors, with_corrected_biases
 from mobiledeploy.network.float_graph import FloatArray, FloatGraph
 from mobiledeploy.ops.node import WeightedNode
 
@@ -49,7 +49,7 @@ def mean_of(graph: FloatGraph) -> npt.NDArray[np.float64]:
 def test_the_mean_error_of_every_layer_is_zero() -> None:
     graph = accuracy_networks.residual_graph()
     network, _, integers = accuracy_networks.quantised(graph, IMAGES)
-    corrected = correct_biases(graph, network, integers, IMAGES, threads=2)
+    corrected = with_corrected_biases(network, mean_errors(graph, integers, IMAGES, threads=2))
     layers = [node for node in integers.nodes if isinstance(node, WeightedNode)]
     assert len(layers) == 5
     for node in layers:

@@ -32,14 +32,14 @@ def spread(graph: FloatGraph, exponents: np.ndarray) -> FloatGraph:
 def test_the_float_function_stays_the_same(seed: int) -> None:
     graph = accuracy_networks.residual_graph(seed)
     before = float_graph_reference.run(graph, IMAGES[:4])["logits"]
-    after = float_graph_reference.run(equalise(graph, IMAGES), IMAGES[:4])["logits"]
+    after = float_graph_reference.run(equalise(graph, IMAGES).graph, IMAGES[:4])["logits"]
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5 * np.abs(before).max())
 
 
 def test_spread_channels_get_equally_large() -> None:
     graph = accuracy_networks.residual_graph()
     uneven = spread(graph, np.linspace(-3, 3, 16))
-    tensors = float_graph_reference.run(equalise(uneven, IMAGES), IMAGES)
+    tensors = float_graph_reference.run(equalise(uneven, IMAGES).graph, IMAGES)
     largest = tensors["expansion"].max(axis=(0, 1, 2))
     assert largest.max() / largest[largest > 0].min() < 8
     uneven_tensors = float_graph_reference.run(uneven, IMAGES)
@@ -53,5 +53,5 @@ def test_channels_before_a_relu6_are_left_alone() -> None:
         for node in graph.nodes
     ]
     graph = dataclasses.replace(graph, nodes=tuple(nodes))
-    after = {node.name: node for node in equalise(graph, IMAGES).nodes}
+    after = {node.name: node for node in equalise(graph, IMAGES).graph.nodes}
     np.testing.assert_array_equal(after["depthwise"].arrays["kernel"], nodes[2].arrays["kernel"])

@@ -5,7 +5,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy.accuracy.weight_rounding import closest, rounded_weights, with_kernels
+from mobiledeploy.accuracy.weight_rounding import closest, round_weights
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.node import WeightedNode
 
 IMAGES = accuracy_networks.images(64)
@@ -36,17 +37,26 @@ def test_dead_inputs_round_to_the_nearest() -> None:
     np.testing.assert_array_equal(closest(rows, np.zeros((3, 3))), [[0, 2, -2]])
 
 
+def test_many_layers_at_once_are_rounded_as_each_alone() -> None:
+    random = np.random.default_rng(0)
+    rows = random.uniform(-127, 127, (5, 2, 9))
+    samples = random.standard_normal((5, 20, 9)) @ random.standard_normal((5, 9, 9))
+    second = samples.swapaxes(1, 2) @ samples / 20
+    second[3] = 0
+    together = closest(rows, second)
+    for one, row, moments in zip(together, rows, second, strict=True):
+        np.testing.assert_array_equal(closest(row, moments), one)
+
+
 def test_every_layer_is_rounded_and_keeps_its_scales() -> None:
     graph = accuracy_networks.residual_graph()
-    _, _, integers = accuracy_networks.quantised(graph, IMAGES)
-    kernels = rounded_weights(graph, integers, IMAGES, threads=2)
-    assert set(kernels) == {"stem", "expansion", "depthwise", "projection", "logits"}
-    changed = with_kernels(integers, kernels)
-    for before, after in zip(integers.nodes, changed.nodes, strict=True):
+    network, ranges, integers = accuracy_networks.quantised(graph, IMAGES)
+    rounded = quantise(round_weights(graph, network, integers, IMAGES, threads=2), ranges)
+    layers = 0
+    for before, after in zip(integers.nodes, rounded.nodes, strict=True):
         if isinstance(before, WeightedNode) and isinstance(after, WeightedNode):
-            codes = kernels[before.output.name]
-            assert codes.shape == before.weights.kernel.shape
-            assert np.abs(codes.astype(int) - before.weights.kernel).max() <= 1
-            assert (codes != before.weights.kernel).any(), before.output.name
-            np.testing.assert_array_equal(after.weights.kernel, codes)
+            layers += 1
+            codes, others = (node.weights.kernel.astype(int) for node in (before, after))
+            assert np.abs(codes - others).max() == 1, before.output.name
             np.testing.assert_array_equal(after.weights.kernel_scale, before.weights.kernel_scale)
+    assert layers == 5

@@ -12,6 +12,7 @@ from mobiledeploy.base.progress import Event
 from mobiledeploy.models import registry
 from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.ranges import SMALLEST
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.pipeline import calibrate
 
@@ -51,7 +52,7 @@ def test_the_result_does_not_depend_on_the_threads() -> None:
 
 def test_a_tensor_of_zeros_gets_a_range() -> None:
     images = np.full((2, 6, 5, 3), -1e3, np.float32)
-    assert calibrate.measure(GRAPH, images)[INPUT] == (-1e3, calibrate.SMALLEST)
+    assert calibrate.measure(GRAPH, images)[INPUT] == (-1e3, SMALLEST)
 
 
 def test_an_image_that_gives_nan_is_named() -> None:
@@ -106,7 +107,7 @@ def test_a_tensor_that_is_always_zero_still_has_a_range(network: Network) -> Non
     kernel, bias = network.weights[name].kernel, network.weights[name].bias
     dead = Weights(kernel=kernel * 0, bias=bias * 0)
     silenced = dataclasses.replace(network, weights={**network.weights, name: dead})
-    assert calibrate.calibrate(silenced, PIXELS[:2])[name] == (0, calibrate.SMALLEST)
+    assert calibrate.calibrate(silenced, PIXELS[:2])[name] == (0, SMALLEST)
 
 
 def test_progress_counts_images(network: Network) -> None:

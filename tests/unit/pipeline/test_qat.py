@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.data.pixels import Images
+from mobiledeploy.ops.ranges import SMALLEST
 from mobiledeploy.pipeline import calibrate, qat
 from mobiledeploy.pipeline.prepare import prepare, read_model
 from mobiledeploy.pipeline.quantize import quantize
@@ -170,4 +171,4 @@ def test_every_network_of_pytorch_computes_the_same_in_training_as_in_litert(
         if np.array_equal(trained.weights[layer].kernel, weights.kernel)
     }
     # All but layers that are 0 for these images have gradients.
-    assert still <= {layer for layer, (_, high) in ranges.items() if high <= calibrate.SMALLEST}
+    assert still <= {layer for layer, (_, high) in ranges.items() if high <= SMALLEST}

@@ -14,8 +14,8 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.pipeline import stages
 from mobiledeploy.pipeline.calibrate import calibrate
+from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.spec.config import FineTuneConfig
 from mobiledeploy.training import fine_tune, predict, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
@@ -84,7 +84,7 @@ def test_a_network_that_post_training_quantisation_hurts_answers_more_often_as_f
     teacher = predict.predict(network, test)
 
     def score(student: Network) -> tuple[int, float]:
-        codes = stages.logits_runner(quantise(student, ranges), threads=1)(test)
+        codes = logits_runner(quantise(student, ranges), threads=1)(test)
         same = codes.argmax(axis=1) == teacher.argmax(axis=1)
         return int(same.sum()), float(np.square(codes - teacher).mean())
 

@@ -1,0 +1,209 @@
+"""Techniques of quantisation are kept where they help, and finished ones are not made again."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import accuracy_networks
+import numpy as np
+import pytest
+
+from mobiledeploy.accuracy import weight_rounding
+from mobiledeploy.accuracy.agreement import EXACT, Agreement
+from mobiledeploy.base.progress import Event
+from mobiledeploy.integer.graph import digest
+from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.simplify.to_network import to_network
+from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.pipeline import ladder
+from mobiledeploy.pipeline.distillation import Distillation
+from mobiledeploy.pipeline.ladder import ENOUGH, Quantised, climb, is_better
+from mobiledeploy.spec.results import NotTried, WhyNotTried
+
+
+def coarse(graph: FloatGraph) -> FloatGraph:
+    """Return a graph whose kernels' scales are ten times as large, for one weight a channel."""
+    nodes = []
+    for node in graph.nodes:
+        arrays = dict(node.arrays)
+        if "kernel" in arrays:
+            kernel = arrays["kernel"].copy()
+            kernel.reshape(-1, kernel.shape[-1])[0] *= 10
+            arrays["kernel"] = kernel
+        nodes.append(dataclasses.replace(node, arrays=arrays))
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+GRAPH = coarse(accuracy_networks.residual_graph(channels=16))
+NETWORK = to_network(GRAPH, accuracy_networks.SCALING)
+RANDOM = np.random.default_rng(5)
+PIXELS = np.array(
+    RANDOM.integers(40, 160, (64, 1, 1, 3)) + RANDOM.integers(0, 90, (64, 9, 8, 3)), np.uint8
+)
+
+
+class Training(Distillation):
+    """A distillation that makes the last biases worse."""
+
+    def obstacle(self, network: Network) -> WhyNotTried | None:
+        return None
+
+    def train(self, network: Network, ranges: Ranges, teacher: Network, pixels: Any) -> Network:
+        assert teacher is NETWORK
+        assert network is not teacher
+        bias = network.weights["logits"].bias
+        bias = bias + np.linspace(0, self.seed, len(bias), dtype=np.float32)
+        last = dataclasses.replace(network.weights["logits"], bias=bias)
+        return dataclasses.replace(network, weights={**network.weights, "logits": last})
+
+
+def training(seed: int, **more: Any) -> Distillation:
+    return Training(
+        augment="none", seed=seed, threads=1, folder=Path(), progress=lambda _: None, **more
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_enough() -> Iterator[None]:
+    """Try every technique, however small the noise is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "ENOUGH", dataclasses.replace(ENOUGH, sqnr=EXACT))
+        yield
+
+
+@pytest.fixture(scope="module")
+def best(nothing_is_enough: None) -> Quantised:
+    return climb(NETWORK, PIXELS, "best", distillation=training(1), threads=2)
+
+
+def test_each_rung_that_is_kept_is_better_than_those_before(best: Quantised) -> None:
+    assert [rung.name for rung in best.rungs] == ["extremes", *ladder.TECHNIQUES]
+    noise = [rung.sqnr for rung in best.rungs if rung.kept]
+    assert len(noise) >= 3
+    assert all(after >= before + ladder.GAIN for before, after in itertools.pairwise(noise))
+    left_out = [rung for rung in best.rungs if not rung.kept]
+    assert left_out[-1].name == "distillation"
+    assert {rung.images for rung in best.rungs} == {16}
+
+
+def test_images_that_judge_decide_nothing() -> None:
+    others = PIXELS.copy()
+    others[::4] = 255 - others[::4]
+    plain, changed = (climb(NETWORK, pixels, "default", threads=1) for pixels in (PIXELS, others))
+    first, second = (
+        ladder._Maker(NETWORK, pixels[np.arange(64) % 4 != 0], None, few=False, threads=1,
+                      progress=lambda _: None).make(("bias correction",), None)
+        for pixels in (PIXELS, others)
+    )  # fmt: skip
+    assert digest(first.integers) == digest(second.integers)
+    assert plain.rungs[0].sqnr != changed.rungs[0].sqnr
+
+
+def test_quick_is_plain_quantisation() -> None:
+    quick = climb(NETWORK, PIXELS, "quick")
+    assert (quick.rungs, quick.not_tried) == ((), ())
+    assert quick.network is NETWORK
+
+
+def test_a_run_that_was_killed_goes_on_with_the_rung_that_was_not_finished(
+    best: Quantised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(folder: Path) -> tuple[Quantised, list[str]]:
+        events = list[Event]()
+        made = climb(
+            NETWORK, PIXELS, "best", distillation=training(1), folder=folder, threads=2,
+            progress=events.append,
+        )  # fmt: skip
+        return made, list(dict.fromkeys(event.message for event in events))
+
+    real = weight_rounding.round_weights
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ladder, "round_weights", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "rungs")
+    monkeypatch.setattr(ladder, "round_weights", real)
+    resumed, events = run(tmp_path / "rungs")
+    assert "extremes: done before" in events
+    assert "measuring inputs" in events
+    assert digest(resumed.integers) == digest(best.integers)
+    assert [(rung.name, rung.kept, rung.sqnr) for rung in resumed.rungs] == [
+        (rung.name, rung.kept, rung.sqnr) for rung in best.rungs
+    ]
+    monkeypatch.setattr(ladder, "round_weights", killed)
+    again, events = run(tmp_path / "rungs")
+    assert not any("measuring" in event for event in events)
+    assert digest(again.integers) == digest(best.integers)
+    (tmp_path / "rungs/rung0.npz").write_bytes(b"damaged")
+    monkeypatch.setattr(ladder, "calibrate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "rungs")
+
+
+def test_a_network_that_answers_as_the_float_one_is_good_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ladder, "ENOUGH", Agreement(images=4, same=2, sqnr=1.0))
+    enough = climb(NETWORK, PIXELS, "default")
+    assert [rung.name for rung in enough.rungs] == ["extremes"]
+    assert enough.not_tried == tuple(
+        NotTried(name=name, why="good enough") for name in ladder.TECHNIQUES[:3]
+    )
+    assert ENOUGH.same / ENOUGH.images == 0.995
+
+
+def test_what_hinders_training_is_said() -> None:
+    def why(pixels: Any, distillation: Distillation | None) -> Any:
+        (not_tried,) = climb(NETWORK, pixels, "best", distillation=distillation).not_tried
+        assert not_tried.name == "distillation"
+        return not_tried.why
+
+    assert why(PIXELS, None) == "synthetic images"
+    assert why(PIXELS[:31], training(1)) == "few images"
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 31])
+def test_few_images_judge_by_halves_and_then_all_decide(count: int) -> None:
+    few = climb(NETWORK, PIXELS[:count], "default", threads=2)
+    assert {rung.images for rung in few.rungs} == {-(-count // 2)}
+    kept = tuple(rung.name for rung in few.rungs[1:] if rung.kept)
+    whole = ladder._Maker(
+        NETWORK, PIXELS[:count], None, few=True, threads=1, progress=lambda _: None
+    )
+    assert digest(few.integers) == digest(whole.make(kept, None).integers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", ["regression", "multi-label", "binary"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_outputs_of_every_kind_are_judged(task: Any, outputs: int) -> None:
+    if (task == "binary") != (outputs == 1) and task != "regression":
+        return
+    graph = GRAPH
+    last = graph.nodes[-1]
+    cut = {name: array[..., :outputs] for name, array in last.arrays.items()}
+    graph = dataclasses.replace(
+        graph, nodes=(*graph.nodes[:-1], dataclasses.replace(last, arrays=cut))
+    )
+    network = to_network(graph, accuracy_networks.SCALING)
+    made = climb(network, PIXELS, "default", task=task)
+    assert len({rung.sqnr for rung in made.rungs}) == 4
+    assert all((rung.same is None) == (task == "regression") for rung in made.rungs)
+
+
+@pytest.mark.parametrize(
+    ("sqnr", "same", "better"),
+    [
+        (20.1, 60, True), (20.09, 60, False), (25.0, 59, True), (25.0, 58, False),
+        (float("nan"), 60, False), (-EXACT, 60, False), (19.0, 64, False),
+    ],
+)  # fmt: skip
+def test_less_noise_counts_and_one_answer_may_be_chance(
+    sqnr: float, same: int, better: bool
+) -> None:
+    before = Agreement(images=64, same=60, sqnr=20.0)
+    assert is_better(Agreement(images=64, same=same, sqnr=sqnr), before) is better
