@@ -34,6 +34,8 @@ def observe(
 ) -> Iterator[Mapping[str, FloatArray]]:
     """Yield vectors of a graph by name, each of shape (images, length), for batch after batch.
 
+    Nothing is yielded if no vector is asked for.
+
     Args:
         graph: The float graph.
         nodes: Further nodes that compute the vectors from its tensors.
@@ -44,6 +46,8 @@ def observe(
         what: What is being done, for the events.
         progress: Called after every batch.
     """
+    if not names:
+        return
     joined = FloatNode(name=_ALL, op="concat", inputs=tuple(names))
     wider = dataclasses.replace(graph, nodes=(*graph.nodes, *nodes, joined), output=_ALL)
     shapes = wider.shapes()
