@@ -331,6 +331,7 @@ _NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
     "not trainable": "a layer of this network cannot be trained",
     "synthetic images": "training needs real images or values",
     "few images": "there are too few images to train with",
+    "no exact form": "with its numbers the runtimes would round differently",
 }
 
 

@@ -12,6 +12,9 @@ from mobiledeploy.spec.config import Task
 EXACT: Final = 200.0
 """Decibels of logits without error, and the most that is given."""
 
+MOST: Final = 20.0
+"""Most decibels that a single image gains or loses: none of its error may be left by chance."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
@@ -48,10 +51,8 @@ def compare(
     if not finite.all():
         whole = compare(floats[finite], quantised[finite], task=task) if finite.any() else None
         return Agreement(images=len(floats), same=0 if whole is None else whole.same, sqnr=-EXACT)
-    error = quantised - floats
-    if task == "classification" and floats.shape[1] > 1:
+    if _of_classes(floats, task):
         signal = floats - floats.mean(axis=1, keepdims=True)
-        error = error - error.mean(axis=1, keepdims=True)
     else:
         signal = floats - floats.mean(axis=0)
     if task == "regression":
@@ -63,8 +64,44 @@ def compare(
     return Agreement(
         images=len(floats),
         same=int(same.sum()),
-        sqnr=_decibels(float((signal**2).sum()), float((error**2).sum())),
+        sqnr=_decibels(
+            float((signal**2).sum()), float(noise_of(floats, quantised, task=task).sum())
+        ),
     )
+
+
+def noise_of(
+    floats: npt.NDArray[np.floating[Any]],
+    quantised: npt.NDArray[np.floating[Any]],
+    *,
+    task: Task = "classification",
+) -> npt.NDArray[np.float64]:
+    """Return the power of each image's error, shape (images,); `compare` takes their sum."""
+    error = quantised.astype(np.float64) - floats.astype(np.float64)
+    if _of_classes(floats, task):
+        error = error - error.mean(axis=1, keepdims=True)
+    return np.asarray((error**2).sum(axis=1))
+
+
+def gain(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return by how many decibels the noise of images is less, and the standard error of that.
+
+    Args:
+        before: Power of each image's error, shape (images,).
+        after: The same of another network, for the same images.
+
+    Returns:
+        The mean over the images, and its standard error; infinite for a single image.
+    """
+    smallest = np.finfo(np.float64).tiny
+    each = 10 * np.log10(np.maximum(before, smallest) / np.maximum(after, smallest))
+    each = np.clip(each, -MOST, MOST)
+    error = each.std(ddof=1) / math.sqrt(len(each)) if len(each) > 1 else math.inf
+    return float(each.mean()), float(error)
+
+
+def _of_classes(floats: npt.NDArray[np.floating[Any]], task: Task) -> bool:
+    return task == "classification" and floats.shape[1] > 1
 
 
 def _decibels(power: float, noise: float) -> float:

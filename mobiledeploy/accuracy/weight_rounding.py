@@ -226,14 +226,13 @@ def closest(rows: Float64, second: Float64, *, damping: float = DAMPING) -> Floa
         Whole numbers, less than one step from the weights, within -127..127.
     """
     power = np.diagonal(second, axis1=-2, axis2=-1)
-    added = (damping * power.mean(axis=-1))[..., np.newaxis, np.newaxis]
-    # Inputs that are always 0 are rounded to the nearest.
-    moments = np.where(added > 0, second, 0) / np.where(added > 0, added, 1)
+    mean = power.mean(axis=-1)[..., np.newaxis, np.newaxis]
+    # Inputs that never change are rounded to the nearest.
+    moments = np.where(mean > 0, second, 0) / np.where(mean > 0, mean, 1)
     order = np.argsort(-power, axis=-1, kind="stable")
     moments = np.take_along_axis(moments, order[..., :, np.newaxis], axis=-2)
     moments = np.take_along_axis(moments, order[..., np.newaxis, :], axis=-1)
-    inverse = np.linalg.inv(moments + np.eye(moments.shape[-1]))
-    upper = np.linalg.cholesky((inverse + inverse.swapaxes(-1, -2)) / 2).swapaxes(-1, -2)
+    upper = _factor(moments, damping)
     places = np.broadcast_to(order[..., np.newaxis, :], rows.shape)
     weights = np.take_along_axis(rows, places, axis=-1)
     nearest = np.rint(weights)
@@ -256,3 +255,19 @@ def closest(rows: Float64, second: Float64, *, damping: float = DAMPING) -> Floa
     result = np.empty_like(codes)
     np.put_along_axis(result, places, codes, axis=-1)
     return result
+
+
+def _factor(moments: Float64, damping: float) -> Float64:
+    """Return the upper triangular U for which U^T U is the inverse of damped moments.
+
+    Moments that float32 gives too coarsely to be those of anything are damped more.
+    """
+    identity = np.eye(moments.shape[-1])
+    while True:
+        try:
+            inverse = np.linalg.inv(moments / damping + identity)
+            lower = np.linalg.cholesky((inverse + inverse.swapaxes(-1, -2)) / 2)
+        except np.linalg.LinAlgError:
+            damping *= 10
+        else:
+            return np.asarray(lower.swapaxes(-1, -2))

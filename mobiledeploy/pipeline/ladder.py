@@ -17,13 +17,13 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.accuracy.agreement import Agreement, compare
+from mobiledeploy.accuracy.agreement import Agreement, compare, gain, noise_of
 from mobiledeploy.accuracy.bias_correction import mean_errors, with_corrected_biases
 from mobiledeploy.accuracy.equalisation import can_equalise, equalise
 from mobiledeploy.accuracy.range_by_error import ranges_by_error
 from mobiledeploy.accuracy.weight_rounding import round_weights
 from mobiledeploy.base import codec, files
-from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.graph import IntegerGraph
@@ -132,35 +132,50 @@ def climb(
     store = _Store(folder, progress)
     rungs, not_tried = list[Rung](), list[NotTried]()
     kept: tuple[Technique, ...] = ()
-    best: tuple[Quantised, Agreement] | None = None
+    best: tuple[Quantised, Judgement] | None = None
     for technique in (None, *TECHNIQUES[:last]):
         name = technique or PLAIN
         why: WhyNotTried | None = None
         if best is not None and technique is not None:
-            why = "good enough" if _is_enough(best[1]) else maker.obstacle(technique, best[0])
+            why = (
+                "good enough"
+                if _is_enough(best[1].agreement)
+                else maker.obstacle(technique, best[0])
+            )
         if why is not None:
             not_tried.append(NotTried(name=name, why=why))
             continue
-        rung, made = store.restore(len(rungs)) or (None, None)
-        if rung is None:
+        restored = store.restore(len(rungs))
+        if restored is not None:
+            rung, made, noise = restored
+        else:
             started = time.perf_counter()
             tried = kept if technique is None else (*kept, technique)
-            made = maker.make(tried, None if best is None else best[0])
+            try:
+                made = maker.make(tried, None if best is None else best[0])
+            except ConversionError:
+                if best is None:
+                    raise
+                not_tried.append(NotTried(name=name, why="no exact form"))
+                continue
             run = logits_runner(made.integers, threads=threads)
-            agreement = compare(expected, run(judging), task=task)
+            logits = run(judging)
+            agreement = compare(expected, logits, task=task)
+            noise = noise_of(expected, logits, task=task)
+            judged = Judgement(agreement=agreement, noise=noise)
             rung = Rung(
                 name=name,
-                kept=best is None or is_better(agreement, best[1]),
+                kept=best is None or is_better(judged, best[1]),
                 same=None if task == "regression" else agreement.same,
                 images=agreement.images,
                 sqnr=agreement.sqnr,
                 seconds=time.perf_counter() - started,
             )
-            store.save(len(rungs), rung, made)
+            store.save(len(rungs), rung, made, noise)
         rungs.append(rung)
         if rung.kept:
             assert made is not None  # noqa: S101 - a network is stored with a rung that was kept
-            best = made, _agreement_of(rung)
+            best = made, Judgement(agreement=_agreement_of(rung), noise=noise)
             kept = kept if technique is None else (*kept, technique)
     assert best is not None  # noqa: S101 - the first rung is always kept
     quantised = best[0]
@@ -170,12 +185,31 @@ def climb(
     return dataclasses.replace(quantised, rungs=tuple(rungs), not_tried=tuple(not_tried))
 
 
-def is_better(agreement: Agreement, best: Agreement) -> bool:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """A quantised network beside the float network, on the images that judge.
+
+    Attributes:
+        agreement: Over all images.
+        noise: Power of each image's error, shape (images,).
+    """
+
+    agreement: Agreement
+    noise: npt.NDArray[np.float64]
+
+
+def is_better(judged: Judgement, best: Judgement) -> bool:
     """Whether logits follow the float network's more closely, and no fewer answers do.
 
-    One answer less may be chance; NaN is not better than anything.
+    The noise must be less over all, and image by image by more than its standard error: few images
+    with much noise decide nothing. One answer less may be chance; NaN is not better than anything.
     """
-    return agreement.sqnr >= best.sqnr + GAIN and agreement.same >= best.same - 1
+    mean, error = gain(best.noise, judged.noise)
+    return (
+        judged.agreement.sqnr >= best.agreement.sqnr + GAIN
+        and mean >= max(error, GAIN)
+        and judged.agreement.same >= best.agreement.same - 1
+    )
 
 
 def _agreement_of(rung: Rung) -> Agreement:
@@ -323,9 +357,11 @@ class _Finished:
     Attributes:
         rung: What it gave.
         ranges: Of the network in the file beside it; empty if the rung was not kept.
+        noise: Power of each judging image's error.
     """
 
     rung: Rung
+    noise: tuple[float, ...]
     ranges: Mapping[str, tuple[float, float]]
 
 
@@ -335,7 +371,9 @@ class _Store:
     def __init__(self, folder: Path | None, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
 
-    def save(self, number: int, rung: Rung, made: Quantised) -> None:
+    def save(
+        self, number: int, rung: Rung, made: Quantised, noise: npt.NDArray[np.float64]
+    ) -> None:
         """Store a rung, and its network if it was kept."""
         if self._folder is None:
             return
@@ -343,26 +381,32 @@ class _Store:
         if rung.kept:
             save_network(self._folder / f"rung{number}.npz", made.network)
             save_network(self._folder / f"rung{number}-uncorrected.npz", made.uncorrected)
-        finished = _Finished(rung=rung, ranges=made.ranges if rung.kept else {})
+        finished = _Finished(
+            rung=rung, noise=tuple(noise.tolist()), ranges=made.ranges if rung.kept else {}
+        )
         files.write_atomic(self._folder / f"rung{number}.json", codec.to_json(finished))
 
-    def restore(self, number: int) -> tuple[Rung, Quantised | None] | None:
-        """Return a rung and its network, None if it was not kept; or None if it is not stored."""
+    def restore(
+        self, number: int
+    ) -> tuple[Rung, Quantised | None, npt.NDArray[np.float64]] | None:
+        """Return a rung, its network (None if it was not kept) and noise; or None."""
         if self._folder is None or not (self._folder / f"rung{number}.json").is_file():
             return None
         path = self._folder / f"rung{number}.json"
         try:
             finished = codec.from_json(_Finished, path.read_bytes(), where=str(path))
+            noise = np.array(finished.noise)
             if not finished.rung.kept:
-                return finished.rung, None
+                return finished.rung, None, noise
             network = load_network(path.with_suffix(".npz"))
             uncorrected = load_network(self._folder / f"rung{number}-uncorrected.npz")
         except CorruptFileError:
             return None  # it is made again
         self._progress(Event("quantise", f"{finished.rung.name}: done before"))
-        return finished.rung, Quantised(
+        quantised = Quantised(
             network=network,
             uncorrected=uncorrected,
             ranges=finished.ranges,
             integers=quantise(network, finished.ranges),
         )
+        return finished.rung, quantised, noise

@@ -312,11 +312,12 @@ class Rung:
 
 WhyNotTried: TypeAlias = Literal[
     "good enough", "changes nothing", "no TensorFlow", "not trainable", "synthetic images",
-    "few images",
+    "few images", "no exact form",
 ]  # fmt: skip
 """Why a technique was not tried: the network answers as the float one without it; it would change
 nothing; TensorFlow is not installed; a layer cannot be trained; there is nothing but synthetic
-images, or too few, to train with."""
+images, or too few, to train with; its ranges or weights have no form that both runtimes round
+alike."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

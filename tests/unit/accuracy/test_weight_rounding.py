@@ -37,6 +37,12 @@ def test_dead_inputs_round_to_the_nearest() -> None:
     np.testing.assert_array_equal(closest(rows, np.zeros((3, 3))), [[0, 2, -2]])
 
 
+def test_moments_of_nothing_are_damped_until_they_can_be_inverted() -> None:
+    second = np.eye(6) - 0.4  # its least eigenvalue is negative
+    codes = closest(np.full((2, 6), 0.3), second)
+    assert set(np.unique(codes)) <= {0, 1}
+
+
 def test_many_layers_at_once_are_rounded_as_each_alone() -> None:
     random = np.random.default_rng(0)
     rows = random.uniform(-127, 127, (5, 2, 9))

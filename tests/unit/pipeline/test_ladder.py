@@ -12,6 +12,7 @@ import pytest
 
 from mobiledeploy.accuracy import weight_rounding
 from mobiledeploy.accuracy.agreement import EXACT, Agreement
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.integer.graph import digest
 from mobiledeploy.network.float_graph import FloatGraph
@@ -20,7 +21,7 @@ from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline import ladder
 from mobiledeploy.pipeline.distillation import Distillation
-from mobiledeploy.pipeline.ladder import ENOUGH, Quantised, climb, is_better
+from mobiledeploy.pipeline.ladder import ENOUGH, Judgement, Quantised, climb, is_better
 from mobiledeploy.spec.results import NotTried, WhyNotTried
 
 
@@ -167,6 +168,20 @@ def test_what_hinders_training_is_said() -> None:
     assert why(PIXELS[:31], training(1)) == "few images"
 
 
+def test_a_technique_without_an_exact_form_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ladder._Maker.make
+
+    def make(self: Any, techniques: tuple[str, ...], best: Any) -> Quantised:
+        if "equalisation" in techniques:
+            raise ConversionError("no scale")
+        return real(self, techniques, best)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ladder._Maker, "make", make)
+    made = climb(NETWORK, PIXELS, "default", threads=2)
+    assert made.not_tried == (NotTried(name="equalisation", why="no exact form"),)
+    assert [rung.name for rung in made.rungs] == ["extremes", "bias correction", "ranges by error"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 8, 31])
 def test_few_images_judge_by_halves_and_then_all_decide(count: int) -> None:
     few = climb(NETWORK, PIXELS[:count], "default", threads=2)
@@ -205,5 +220,25 @@ def test_outputs_of_every_kind_are_judged(task: Any, outputs: int) -> None:
 def test_less_noise_counts_and_one_answer_may_be_chance(
     sqnr: float, same: int, better: bool
 ) -> None:
-    before = Agreement(images=64, same=60, sqnr=20.0)
-    assert is_better(Agreement(images=64, same=same, sqnr=sqnr), before) is better
+    before = judged(20.0, 60, np.ones(64))
+    assert is_better(judged(sqnr, same, np.full(64, 0.5)), before) is better
+
+
+@pytest.mark.parametrize(
+    ("noise", "better"),
+    [
+        ([2.0] * 60 + [1e-9] * 4, False), ([0.5] * 64, True),
+        ([0.9, 1.1] * 32, False), ([0.5, 1.1] * 32, True), ([float("nan")] * 64, False),
+    ],
+)  # fmt: skip
+def test_few_images_with_much_noise_decide_nothing(noise: list[float], better: bool) -> None:
+    before = judged(20.0, 60, np.ones(64))
+    assert is_better(judged(25.0, 60, np.array(noise)), before) is better
+
+
+def test_one_image_proves_nothing() -> None:
+    assert not is_better(judged(30.0, 1, np.zeros(1)), judged(20.0, 1, np.ones(1)))
+
+
+def judged(sqnr: float, same: int, noise: Any) -> Judgement:
+    return Judgement(agreement=Agreement(images=64, same=same, sqnr=sqnr), noise=noise)
