@@ -25,7 +25,6 @@ from mobiledeploy.pipeline.ladder import Quantised
 from mobiledeploy.spec.config import DIGITS, FineTuneConfig, ImportConfig, Task
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
-from mobiledeploy.verify.outputs.accuracy import mcnemar
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.outputs.parity import decided
 
@@ -181,11 +180,8 @@ def quantise_candidates(
     first, second = (
         judge.score(name, graph, progress) for name, graph in (("ptq", ptq.integers), ("qat", qat))
     )
-    right, also = first.right, second.right
     result = stages.choose_candidate(
-        (first.candidate, second.candidate),
-        counted="right" if learned else "answers as the float network",
-        p=0.0 if learned else mcnemar(int((right & ~also).sum()), int((also & ~right).sum())),
+        (first, second), counted="right" if learned else "answers as the float network"
     )
     return dataclasses.replace(result, unreadable=(*train.unreadable, *validation.unreadable))
 
@@ -226,14 +222,6 @@ def _parts(
     return load("train", most, path), load("validation", None, None)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Score:
-    """A candidate, and whether it gives the expected answer to each input that decides."""
-
-    candidate: Candidate
-    right: npt.NDArray[np.bool_]
-
-
 class _Judge:
     """Scores int8 candidates on inputs that are not trained on."""
 
@@ -257,7 +245,7 @@ class _Judge:
         self._float = examples.float_logits(validation)
         self._threads = threads
 
-    def score(self, name: str, graph: IntegerGraph, progress: Progress) -> _Score:
+    def score(self, name: str, graph: IntegerGraph, progress: Progress) -> stages.Scored:
         """Return how well a candidate does."""
         examples = self._examples
         run = logits_runner(graph, threads=self._threads)
@@ -267,27 +255,31 @@ class _Judge:
         expected, reported = self._labels, examples.test_labels
         if expected is None:
             expected = decided(self._float)
-            error = relative_error(logits, self._float)
+            losses = relative_errors(logits, self._float)
         else:
             from mobiledeploy.training.loss import cross_entropies
 
-            error = float(cross_entropies(expected, logits).mean())
+            losses = cross_entropies(expected, logits)
         if reported is None:
             reported = decided(examples.float_logits(examples.test))
         answers = decided(logits)
-        return _Score(
+        return stages.Scored(
             candidate=Candidate(
                 name=name,
                 validation=Accuracy.of(answers, expected),
-                validation_loss=error,
+                validation_loss=float(losses.mean()),
                 test=Accuracy.of(decided(test), reported),
             ),
             right=answers == expected,
+            losses=losses,
         )
 
 
-def relative_error(logits: Logits, reference: Logits) -> float:
-    """Return the mean squared error of logits as a part of the variance of the reference."""
+def relative_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float64]:
+    """Return the mean squared error of each image's logits, as a part of the reference's variance.
+
+    Shape (images,).
+    """
     expected = reference.astype(np.float64)
-    error = np.square(logits - expected).mean()
-    return float(error / max(expected.var(), np.finfo(np.float64).tiny))
+    errors = np.square(logits - expected).mean(axis=1)
+    return np.asarray(errors / max(expected.var(), np.finfo(np.float64).tiny))

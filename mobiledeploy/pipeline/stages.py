@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import ParityError, RequestError
@@ -42,7 +43,7 @@ from mobiledeploy.spec.results import (
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
-from mobiledeploy.verify.outputs.accuracy import EVIDENCE
+from mobiledeploy.verify.outputs.accuracy import EVIDENCE, mcnemar
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
@@ -330,9 +331,24 @@ def _compared(
     return report, answers, grids
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """A candidate, and how it does on each validation image.
+
+    Attributes:
+        candidate: What is reported of it.
+        right: Whether it gives the expected answer, shape (images,).
+        losses: float64, shape (images,).
+    """
+
+    candidate: Candidate
+    right: npt.NDArray[np.bool_]
+    losses: npt.NDArray[np.float64]
+
+
 def score_candidate(
     name: str, graph: IntegerGraph, splits: Splits, *, threads: int, progress: Progress
-) -> Candidate:
+) -> Scored:
     """Measure a candidate's accuracy, as a file in LiteRT with XNNPACK that ends in its logits.
 
     Args:
@@ -345,39 +361,44 @@ def score_candidate(
     from mobiledeploy.training.loss import cross_entropies
 
     run = logits_runner(graph, threads=threads)
-    logits, scores = {}, {}
+    logits, right = {}, {}
     for split in SCORED:
         images = splits[split]
         progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
         logits[split] = run(images.pixels)
-        scores[split] = Accuracy.of(logits[split].argmax(axis=1), images.labels)
-    return Candidate(
-        name=name,
-        validation=scores["validation"],
-        validation_loss=float(
-            cross_entropies(splits["validation"].labels, logits["validation"]).mean()
+        right[split] = logits[split].argmax(axis=1) == images.labels
+    losses = cross_entropies(splits["validation"].labels, logits["validation"])
+    scores = {
+        split: Accuracy(correct=int(rows.sum()), total=len(rows)) for split, rows in right.items()
+    }
+    return Scored(
+        candidate=Candidate(
+            name=name,
+            validation=scores["validation"],
+            validation_loss=float(losses.mean()),
+            test=scores["test"],
         ),
-        test=scores["test"],
+        right=right["validation"],
+        losses=losses,
     )
 
 
-def choose_candidate(
-    candidates: tuple[Candidate, ...], *, counted: str = "right", p: float = 0.0
-) -> QuantiseResult:
-    """Choose the candidate that does better on more validation images.
+def choose_candidate(scored: tuple[Scored, ...], *, counted: str = "right") -> QuantiseResult:
+    """Choose the first candidate unless a later one is better, by a paired test.
 
-    Of candidates with equal accuracy the one with the lower validation loss is chosen. Test images
-    do not count: they are used to report the accuracy of the chosen candidate.
+    A candidate is better that gives the expected answer to more validation images, if McNemar's
+    test tells the two counts apart; otherwise, if its loss is lower by more than the standard
+    error of the mean difference. Test images do not count: they are used to report the accuracy of
+    the chosen candidate.
 
     Args:
-        candidates: The candidates.
+        scored: The candidates.
         counted: What their accuracy counts, to precede "on 500 validation images".
-        p: p-value of a paired test of two accuracies. Where they may differ by chance, the loss
-            decides. 0, the default: every difference counts.
 
     Raises:
         ParityError: A loss is NaN or infinite, so that losses cannot be compared.
     """
+    candidates = tuple(each.candidate for each in scored)
     for candidate in candidates:
         if not math.isfinite(candidate.validation_loss):
             raise ParityError(
@@ -385,14 +406,29 @@ def choose_candidate(
                 f"{candidate.validation_loss}",
                 hint="the training diverged: try a lower `--learning-rate`",
             )
-    chance = p >= EVIDENCE
-    chosen = max(
-        candidates, key=lambda c: (0 if chance else c.validation.correct, -c.validation_loss)
-    )
-    reason = _reason(candidates, chosen, counted)
-    if chance and len({candidate.validation.correct for candidate in candidates}) > 1:
-        reason += f"; the counts may differ by chance (p = {p:.2g}), so the lower loss decides"
-    return QuantiseResult(candidates=candidates, chosen=chosen.name, reason=reason)
+    chosen, why = scored[0], ""
+    for other in scored[1:]:
+        right, also = chosen.right, other.right
+        p = mcnemar(int((right & ~also).sum()), int((also & ~right).sum()))
+        lower = chosen.losses - other.losses
+        error = float(lower.std() / math.sqrt(len(lower)))
+        why = "" if p < EVIDENCE else _by_loss(p, float(lower.mean()), error)
+        more = also.sum() > right.sum() if p < EVIDENCE else lower.mean() > error
+        chosen = other if more else chosen
+    reason = _reason(candidates, chosen.candidate, counted) + why
+    return QuantiseResult(candidates=candidates, chosen=chosen.candidate.name, reason=reason)
+
+
+def _by_loss(p: float, lower: float, error: float) -> str:
+    """Return why the loss decides, in words that follow the counts.
+
+    Args:
+        p: p-value of the counts' difference.
+        lower: By how much the later candidate's loss is lower.
+        error: Standard error of that.
+    """
+    chance = f"; the counts are equal or differ by chance (p = {p:.2g}), so the loss decides"
+    return f"{chance}, and it is not plainly lower" if 0 < lower <= error else chance
 
 
 def candidate_lines(quantised: QuantiseResult) -> list[ScoreLine]:

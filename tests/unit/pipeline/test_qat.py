@@ -133,7 +133,7 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
 )
 def test_the_relative_error_is_a_part_of_the_variance(error: float, expected: float) -> None:
     reference = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
-    received = qat.relative_error(reference + np.float32(error), reference)
+    received = qat.relative_errors(reference + np.float32(error), reference).mean()
     assert received == pytest.approx(expected, nan_ok=True)
 
 

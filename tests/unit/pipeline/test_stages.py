@@ -11,60 +11,81 @@ from mobiledeploy.base.progress import silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.pipeline import stages
-from mobiledeploy.pipeline.stages import choose_candidate
+from mobiledeploy.pipeline.stages import Scored, choose_candidate
 from mobiledeploy.spec.config import SCALINGS
 from mobiledeploy.spec.results import Accuracy, Candidate, ClassOrder, InputChoice
 from mobiledeploy.training import predict, tensorflow_setup
 
 
-def candidate(name: str, *, right: int, loss: float, test: int = 50) -> Candidate:
-    return Candidate(
-        name=name,
-        validation=Accuracy(correct=right, total=60),
-        validation_loss=loss,
-        test=Accuracy(correct=test, total=60),
+def candidate(
+    name: str, *, right: int, loss: float, spread: float = 0.0, test: int = 50
+) -> Scored:
+    """Return a candidate that is right on the first so many of 60 images.
+
+    Args:
+        name: Of it.
+        right: How often it is right.
+        loss: Its mean loss.
+        spread: Standard deviation of the images' losses.
+        test: How often it is right on the test images.
+    """
+    losses = np.full(60, loss) + np.tile([spread, -spread], 30)
+    return Scored(
+        candidate=Candidate(
+            name=name,
+            validation=Accuracy(correct=right, total=60),
+            validation_loss=loss,
+            test=Accuracy(correct=test, total=60),
+        ),
+        right=np.arange(60) < right,
+        losses=losses,
     )
 
 
+PTQ = candidate("ptq", right=40, loss=0.5)
+
+
 @pytest.mark.parametrize(
-    ("ptq", "qat", "chosen"),
+    ("qat", "chosen"),
     [
-        (candidate("ptq", right=58, loss=0.1), candidate("qat", right=59, loss=0.9), "qat"),
-        (candidate("ptq", right=59, loss=0.9), candidate("qat", right=58, loss=0.1), "ptq"),
-        (candidate("ptq", right=58, loss=0.2), candidate("qat", right=58, loss=0.1), "qat"),
-        (candidate("ptq", right=58, loss=0.1), candidate("qat", right=58, loss=0.2), "ptq"),
+        (candidate("qat", right=46, loss=0.9), "qat"),
+        (candidate("qat", right=34, loss=0.1), "ptq"),
+        (candidate("qat", right=40, loss=0.4), "qat"),
+        (candidate("qat", right=40, loss=0.6), "ptq"),
+        (candidate("qat", right=40, loss=0.5), "ptq"),
+        (candidate("qat", right=40, loss=0.4, spread=0.7), "qat"),
+        (candidate("qat", right=40, loss=0.4, spread=0.8), "ptq"),
+        (candidate("qat", right=45, loss=0.6), "ptq"),
+        (candidate("qat", right=35, loss=0.4), "qat"),
+        (candidate("qat", right=45, loss=0.4, spread=0.8), "ptq"),
     ],
 )
-def test_more_correct_validation_images_win_and_the_loss_breaks_a_tie(
-    ptq: Candidate, qat: Candidate, chosen: str
-) -> None:
-    assert choose_candidate((ptq, qat)).chosen == chosen
-
-
-@pytest.mark.parametrize(
-    ("p", "chosen", "said"), [(0.2, "qat", True), (0.05, "qat", True), (0.049, "ptq", False)]
-)
-def test_the_loss_decides_where_counts_may_differ_by_chance(
-    p: float, chosen: str, *, said: bool
-) -> None:
-    ptq, qat = candidate("ptq", right=59, loss=0.2), candidate("qat", right=57, loss=0.1)
-    result = choose_candidate((ptq, qat), p=p)
-    assert result.chosen == chosen
-    assert ("by chance" in result.reason) is said
+def test_qat_is_shipped_only_where_a_paired_test_finds_it_better(qat: Scored, chosen: str) -> None:
+    assert choose_candidate((PTQ, qat)).chosen == chosen
 
 
 def test_test_images_do_not_decide() -> None:
-    ptq = candidate("ptq", right=59, loss=0.1, test=0)
-    qat = candidate("qat", right=58, loss=0.1, test=60)
-    assert choose_candidate((ptq, qat)).chosen == "ptq"
+    assert choose_candidate((PTQ, candidate("qat", right=34, loss=0.5, test=60))).chosen == "ptq"
 
 
-def test_the_reason_names_every_count_and_loss() -> None:
-    result = choose_candidate(
-        (candidate("ptq", right=58, loss=0.25), candidate("qat", right=57, loss=0.5))
-    )
-    assert result.reason == (
-        "ptq is shipped: right on 60 validation images: ptq 58 (loss 0.2500), qat 57 (loss 0.5000)"
+CHANCE = "; the counts are equal or differ by chance (p = 1), so the loss decides"
+
+
+@pytest.mark.parametrize(
+    ("right", "loss", "spread", "chosen", "why"),
+    [
+        (34, 0.25, 0, "ptq", ""),
+        (41, 0.25, 0, "qat", CHANCE),
+        (41, 0.49, 1, "ptq", f"{CHANCE}, and it is not plainly lower"),
+    ],
+)
+def test_the_reason_names_every_count_and_loss(
+    right: int, loss: float, spread: float, chosen: str, why: str
+) -> None:
+    qat = candidate("qat", right=right, loss=loss, spread=spread)
+    assert choose_candidate((PTQ, qat)).reason == (
+        f"{chosen} is shipped: right on 60 validation images: ptq 40 (loss 0.5000), "
+        f"qat {right} (loss {loss:.4f}){why}"
     )
 
 
@@ -74,9 +95,8 @@ def test_a_single_candidate_is_shipped_with_that_reason() -> None:
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_nan_or_infinite_loss_is_refused(loss: float) -> None:
-    sound = candidate("ptq", right=58, loss=0.1)
     with pytest.raises(ParityError, match="qat: expected a finite loss"):
-        choose_candidate((sound, candidate("qat", right=58, loss=loss)))
+        choose_candidate((PTQ, candidate("qat", right=58, loss=loss)))
 
 
 @pytest.mark.parametrize("ordered", [False, True])
