@@ -209,7 +209,7 @@ def _rounded(node: WeightedNode, layer: FloatNode, moments: Moments) -> FloatArr
     moved = (codes * scale[:, np.newaxis]).T.reshape(kernel.shape).astype(np.float32)
     changed = (codes != np.rint(rows)).T.reshape(kernel.shape)
     # A code's value must not be beyond the weight that gives the scale by a rounding of float32.
-    axes = tuple(range(kernel.ndim - 1)) if node.weights.kernel_scale.size > 1 else None
+    axes = tuple(range(kernel.ndim - 1)) if np.ptp(scale) else None
     largest = np.abs(kernel).max(axis=axes)
     return np.where(changed, np.clip(moved, -largest, largest), kernel)
 

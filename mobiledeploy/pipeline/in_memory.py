@@ -30,7 +30,7 @@ from mobiledeploy.pipeline import input_range as ranges
 from mobiledeploy.pipeline import quantize as from_file
 from mobiledeploy.spec import defaults
 from mobiledeploy.spec.channel_scaling import IMPORT_RANGES, ChannelScaling, named
-from mobiledeploy.spec.config import Crop, FineTuneConfig, Io, QatLoss, Task
+from mobiledeploy.spec.config import Crop, Effort, FineTuneConfig, Io, QatLoss, Task
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import BuildReport
 
@@ -78,6 +78,7 @@ def quantize(
     task: Task | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
+    effort: Effort = "default",
     threads: int | None = None,
     qat: bool = False,
     qat_loss: QatLoss | None = None,
@@ -110,6 +111,8 @@ def quantize(
             `binary`, `multi-label` or `regression`.
         image_size: Height and width of images, where the model leaves them open.
         output: Name of the output that holds the classes, where a file has several.
+        effort: How much is tried to answer as the float network does: `quick` for plain ranges,
+            `default` or `best`.
         threads: Images that run at a time; None for one a core.
         qat: Whether the network is fine-tuned with fake quantisation, which needs TensorFlow; the
             better of both is kept.
@@ -148,6 +151,7 @@ def quantize(
             image_size=image_size,
             output=output,
             threads=threads or os.cpu_count() or 1,
+            effort=effort,
             fine_tuning=fine_tuning,
             progress=progress,
         )
