@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -16,8 +16,11 @@ from mobiledeploy.spec.results import (
     ClassRecall,
     File,
     FloatAgreement,
+    NotTried,
+    Rung,
     ScoreLine,
     StageTime,
+    WhyNotTried,
 )
 
 SCORE = Accuracy(correct=9, total=10)
@@ -54,6 +57,25 @@ def test_thesummary_is_short_and_ends_with_the_next_step() -> None:
     assert lines[-1] == "next: mobiledeploy verify --out report, then mobiledeploy bundle"
     row = next(line for line in lines if line.startswith("model.tflite"))
     assert row.split() == ["model.tflite", "90.00%", "10", "1", "shipped"]
+
+
+def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
+    rung = Rung(name="extremes", kept=True, same=60, images=64, sqnr=12.94, seconds=1.26)
+    report = dataclasses.replace(
+        REPORT,
+        rungs=(rung, dataclasses.replace(rung, name="bias correction", kept=False, same=None)),
+        not_tried=tuple(
+            NotTried(name=f"technique {number}", why=why)
+            for number, why in enumerate((*get_args(WhyNotTried), "good enough"))
+        ),
+    )
+    text = summary(report, Path("build"))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["extremes", "60/64", "12.9", "1.3", "kept"] in rows
+    assert ["bias", "correction", "-", "12.9", "1.3", "left", "out"] in rows
+    assert "not tried: technique 0, technique 7: the network answers as the float one" in text
+    assert text.count("not tried: ") == len(get_args(WhyNotTried))
+    assert "mobiledeploy[build]" in text
 
 
 def test_a_class_that_is_never_right_is_said_beside_the_accuracy() -> None:

@@ -11,18 +11,23 @@ import numpy as np
 import pytest
 
 from mobiledeploy.accuracy import weight_rounding
-from mobiledeploy.accuracy.agreement import EXACT, Agreement
+from mobiledeploy.accuracy.agreement import EXACT, Agreement, compare
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.integer.graph import digest
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.pipeline import ladder
+from mobiledeploy.pipeline import distillation, ladder
+from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.pipeline.distillation import Distillation
+from mobiledeploy.pipeline.float_logits import float_logits
+from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.pipeline.ladder import ENOUGH, Judgement, Quantised, climb, is_better
 from mobiledeploy.spec.results import NotTried, WhyNotTried
+from mobiledeploy.training import tensorflow_graph
 
 
 def coarse(graph: FloatGraph) -> FloatGraph:
@@ -159,8 +164,8 @@ def test_a_network_that_answers_as_the_float_one_is_good_enough(
 
 
 def test_what_hinders_training_is_said() -> None:
-    def why(pixels: Any, distillation: Distillation | None) -> Any:
-        (not_tried,) = climb(NETWORK, pixels, "best", distillation=distillation).not_tried
+    def why(pixels: Any, trained: Distillation | None) -> Any:
+        (not_tried,) = climb(NETWORK, pixels, "best", distillation=trained).not_tried
         assert not_tried.name == "distillation"
         return not_tried.why
 
@@ -180,6 +185,43 @@ def test_a_technique_without_an_exact_form_is_left_out(monkeypatch: pytest.Monke
     made = climb(NETWORK, PIXELS, "default", threads=2)
     assert made.not_tried == (NotTried(name="equalisation", why="no exact form"),)
     assert [rung.name for rung in made.rungs] == ["extremes", "bias correction", "ranges by error"]
+
+
+def real_distillation(folder: Path) -> Distillation:
+    return Distillation(
+        augment="none", seed=0, threads=2, folder=folder / "new", progress=lambda _: None
+    )
+
+
+def test_without_tensorflow_or_with_other_layers_nothing_is_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    training = real_distillation(tmp_path)
+    assert training.obstacle(NETWORK) is None
+    monkeypatch.setattr(tensorflow_graph, "TENSORFLOW_OPERATORS", {"conv": None})
+    assert training.obstacle(NETWORK) == "not trainable"
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert training.obstacle(NETWORK) == "no TensorFlow"
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_distillation_goes_on_from_what_was_kept_towards_the_float_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(distillation, "STEPS", 30)
+    monkeypatch.setattr(distillation, "LEARNING_RATE", 1e-3)
+    off = {name: dataclasses.replace(each, bias=each.bias + np.float32(0.05))
+           for name, each in NETWORK.weights.items()}  # fmt: skip
+    start = dataclasses.replace(NETWORK, weights=off)
+    ranges = calibrate(NETWORK, PIXELS)
+    trained = real_distillation(tmp_path).train(start, ranges, NETWORK, PIXELS)
+    expected = float_logits(NETWORK, PIXELS, threads=2)
+    before, after = (
+        compare(expected, logits_runner(quantise(network, ranges), threads=2)(PIXELS))
+        for network in (start, trained)
+    )
+    assert after.sqnr > before.sqnr + 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 31])

@@ -24,6 +24,8 @@ from mobiledeploy.spec import defaults
         ({"qat_steps": 0, "qat_engine": "folded"}, "leave out"),
         ({"int8": False, "io": "int8"}, "`--io`"),
         ({"int8": False, "qat_steps": 1}, "`--float`"),
+        ({"int8": False, "effort": "best"}, "`--float`"),
+        ({"effort": "most"}, "choose with `--effort`: quick, default, best"),
         ({"io": "int16"}, "choose with `--io`: int8, uint8, float32"),
         ({"head": "argmax"}, "choose with `--head`: softmax, logits"),
         ({"seed": -1}, "`--seed`"),
