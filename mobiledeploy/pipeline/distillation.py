@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,7 @@ from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import FineTuneConfig
 from mobiledeploy.spec.results import WhyNotTried
 
-if TYPE_CHECKING:
-    from mobiledeploy.training.augment import Augmentation
-
-STEPS: Final = 60
+STEPS: Final = 100
 """Training steps."""
 BATCH_SIZE: Final = 16
 LEARNING_RATE: Final = 1e-5
@@ -31,14 +28,12 @@ class Distillation:
     """How a quantised network is trained.
 
     Attributes:
-        augment: How images are varied.
-        seed: Seed of the order of the images and of their variations.
+        seed: Seed of the order of the images.
         threads: Threads of TensorFlow's kernels.
         folder: Where the training state is saved.
         progress: Called after every step.
     """
 
-    augment: "Augmentation"
     seed: int
     threads: int
     folder: Path
@@ -90,7 +85,7 @@ class Distillation:
                 seed=self.seed,
             ),
             teacher=teacher,
-            augment=self.augment,
+            augment="none",  # varied images are others than those that the ranges fit
             checkpoints=Checkpoints(folder=self.folder),
             progress=self.progress,
         )

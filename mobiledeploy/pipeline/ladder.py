@@ -173,6 +173,8 @@ def climb(
             )
             store.save(len(rungs), rung, made, noise)
         rungs.append(rung)
+        if technique is None and made is not None:
+            maker.extremes = made.ranges
         if rung.kept:
             assert made is not None  # noqa: S101 - a network is stored with a rung that was kept
             best = made, Judgement(agreement=_agreement_of(rung), noise=noise)
@@ -245,6 +247,7 @@ class _Maker:
             threads: Images that run at a time.
             progress: Called with what is being done.
         """
+        self.extremes: Ranges | None = None  # if they are known from a run that was killed
         self._plain, self._pixels = network, pixels
         self._distillation, self._few = distillation, few
         self._some = pixels[evenly(len(pixels), LOOKED_AT)]
@@ -337,6 +340,8 @@ class _Maker:
             names = [name for name in rescaled if name in before]
         else:
             graph = self._graph()
+            if not by_error and self.extremes is not None:
+                return self.extremes
             if not by_error:
                 threads, progress = self._how["threads"], self._how["progress"]
                 return calibrate(self._plain, self._pixels, threads=threads, progress=progress)

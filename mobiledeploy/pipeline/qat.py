@@ -162,7 +162,7 @@ def quantise_candidates(
         exact_ranges(ptq.network, ptq.ranges),
         train,
         fine_tuning,
-        augment=augmentation(config),
+        augment=_augmentation(config),
         teacher=network,
         checkpoints=Checkpoints(folder=checkpoints),
         progress=progress,
@@ -186,8 +186,7 @@ def quantise_candidates(
     return dataclasses.replace(result, unreadable=(*train.unreadable, *validation.unreadable))
 
 
-def augmentation(config: ImportConfig) -> "Augmentation":
-    """Return how the images of a network are varied in training."""
+def _augmentation(config: ImportConfig) -> "Augmentation":
     if config.preprocessing is None:
         return "none"
     return "digits" if config.data == DIGITS else "photos"

@@ -304,7 +304,6 @@ def _quantise(
     distillation = None
     if config.data != RANDOM:
         distillation = Distillation(
-            augment=qat.augmentation(config),
             seed=0 if config.qat is None else config.qat.seed,
             threads=config.threads,
             folder=checkpoints / stages.DISTILLATION,

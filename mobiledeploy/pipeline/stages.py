@@ -195,7 +195,6 @@ def quantise_candidates(
         np.ascontiguousarray(images.pixels[rows]),
         quantisation.effort,
         distillation=Distillation(
-            augment=_augmentation(config),
             seed=config.train.seed,
             threads=threads,
             folder=folder / CHECKPOINTS / DISTILLATION,

@@ -67,9 +67,7 @@ class Training(Distillation):
 
 
 def training(seed: int, **more: Any) -> Distillation:
-    return Training(
-        augment="none", seed=seed, threads=1, folder=Path(), progress=lambda _: None, **more
-    )
+    return Training(seed=seed, threads=1, folder=Path(), progress=lambda _: None, **more)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -137,6 +135,7 @@ def test_a_run_that_was_killed_goes_on_with_the_rung_that_was_not_finished(
     resumed, events = run(tmp_path / "rungs")
     assert "extremes: done before" in events
     assert "measuring inputs" in events
+    assert "measuring ranges" not in events
     assert digest(resumed.integers) == digest(best.integers)
     assert [(rung.name, rung.kept, rung.sqnr) for rung in resumed.rungs] == [
         (rung.name, rung.kept, rung.sqnr) for rung in best.rungs
@@ -188,9 +187,7 @@ def test_a_technique_without_an_exact_form_is_left_out(monkeypatch: pytest.Monke
 
 
 def real_distillation(folder: Path) -> Distillation:
-    return Distillation(
-        augment="none", seed=0, threads=2, folder=folder / "new", progress=lambda _: None
-    )
+    return Distillation(seed=0, threads=2, folder=folder / "new", progress=lambda _: None)
 
 
 def test_without_tensorflow_or_with_other_layers_nothing_is_trained(
