@@ -78,7 +78,7 @@ def _mean_errors(
             name=layer.name + _ERROR,
             activation="none",
             arrays={
-                "kernel": _as_float(kernels[layer.name], layer) - kernel,
+                "kernel": real_kernel(kernels[layer.name], layer) - kernel,
                 "bias": np.zeros_like(layer.arrays["bias"]),
             },
         )
@@ -100,7 +100,7 @@ def _mean_errors(
     return {name: total / len(inputs) for name, total in sums.items()}
 
 
-def _as_float(node: WeightedNode, layer: FloatNode) -> FloatArray:
+def real_kernel(node: WeightedNode, layer: FloatNode) -> FloatArray:
     """Return a kernel of integers as real values, in the order of the float graph's."""
     kernel, _ = node.weights.real(node.channel_axis)
     if kernel.ndim == 2:

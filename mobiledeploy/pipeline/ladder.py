@@ -63,12 +63,14 @@ class Quantised:
     Attributes:
         network: The float network whose integers they are: the function that was given, but for
             what its biases make up for.
+        uncorrected: The same function exactly: with the same channels, and biases as they were.
         ranges: Of its tensors.
         integers: Its integers.
         rungs: What each technique gave.
     """
 
     network: Network
+    uncorrected: Network
     ranges: Ranges
     integers: IntegerGraph
     rungs: tuple[Rung, ...]
@@ -153,7 +155,8 @@ class _Maker:
     def make(self, techniques: frozenset[Technique]) -> Quantised:
         """Return the network, quantised by some techniques."""
         equalised = "equalisation" in techniques
-        graph, network = self._network(equalised=equalised)
+        graph, uncorrected = self._network(equalised=equalised)
+        network = uncorrected
         ranges = self._ranges(equalised=equalised, by_error="ranges by error" in techniques)
         integers = quantise(network, ranges)
         kernels: Mapping[str, Int8] = {}
@@ -163,7 +166,9 @@ class _Maker:
         if "bias correction" in techniques:
             network = correct_biases(graph, network, integers, self._pixels, **self._how)
             integers = with_kernels(quantise(network, ranges), kernels)
-        return Quantised(network=network, ranges=ranges, integers=integers, rungs=())
+        return Quantised(
+            network=network, uncorrected=uncorrected, ranges=ranges, integers=integers, rungs=()
+        )
 
     def _equalised(self, *, equalised: bool) -> tuple[FloatGraph, Network]:
         """Return the network as a graph and as layers, its channels rescaled or as they are."""

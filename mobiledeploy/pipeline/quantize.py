@@ -292,6 +292,8 @@ def _quantise(
 ) -> QuantiseResult:
     """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`.
 
+    `network.npz` is the float network with the channels of the candidate that is shipped.
+
     `calibrated` is called when LiteRT is idle again.
     """
     prepared, taken = known.prepared, known.images
@@ -301,7 +303,7 @@ def _quantise(
     )
     calibrated()
     integers = quantised.integers
-    save_network(folder / "network.npz", network)
+    save_network(folder / "network.npz", quantised.uncorrected)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
     if config.qat is not None:
         examples = qat.Examples(
@@ -315,6 +317,8 @@ def _quantise(
         result = qat.quantise_candidates(
             folder, network, integers, quantised.ranges, examples, config, progress=progress
         )
+        if result.chosen == "qat":
+            save_network(folder / "network.npz", network)
         return dataclasses.replace(result, rungs=quantised.rungs)
     return QuantiseResult(
         candidates=(),
