@@ -176,7 +176,8 @@ class _Maker:
         if not equalised:
             return graph, self._plain
         graph = equalise(graph, self._pixels, **self._how)
-        return graph, to_network(graph, self._plain.architecture.scaling)
+        network = to_network(graph, self._plain.architecture.scaling)
+        return graph, dataclasses.replace(network, weights_per=self._plain.weights_per)
 
     def _measured(self, *, equalised: bool, by_error: bool) -> Ranges:
         graph, network = self._network(equalised=equalised)

@@ -35,7 +35,7 @@ from mobiledeploy.pipeline import (
     tasks,
 )
 from mobiledeploy.pipeline.float_logits import float_logits
-from mobiledeploy.pipeline.known_inputs import Known, without_calibration
+from mobiledeploy.pipeline.known_inputs import Known, with_weights_per, without_calibration
 from mobiledeploy.pipeline.prepare import read_model
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES
 from mobiledeploy.pipeline.stage_clock import Clock
@@ -51,6 +51,7 @@ from mobiledeploy.spec.config import (
     ImportConfig,
     Io,
     Task,
+    WeightsPer,
 )
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import (
@@ -82,6 +83,9 @@ def quantize(
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
     effort: Effort = "default",
+    weights_per: WeightsPer = "channel",
+    calibration_images: int = CALIBRATION_IMAGES,
+    calibrate: files.Name | None = None,
     instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
@@ -106,6 +110,9 @@ def quantize(
             None: it is not. See `qat`.
         effort: How many techniques are tried to make the int8 network answer as the float one;
             see `ladder`.
+        weights_per: Whether each channel of a convolution's kernel has a scale, or all have one.
+        calibration_images: How many images, or values, decide the ranges, at most.
+        calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
         instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
@@ -140,12 +147,15 @@ def quantize(
             task=task,
             classes=classes,
             fine_tuning=fine_tuning,
+            calibrate=calibrate,
+            calibration_images=calibration_images,
         ),
         threads=threads,
         clock=clock,
         progress=progress,
     )
     del imported  # its weights, which the simplified network holds folded
+    known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
@@ -157,12 +167,14 @@ def quantize(
         mean=() if known.scaling is None else known.scaling.mean,
         std=() if known.scaling is None else known.scaling.std,
         bgr=known.scaling is not None and known.scaling.bgr,
-        calibration_images=CALIBRATION_IMAGES,
+        calibration_images=calibration_images,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
         task=task,
         qat=fine_tuning,
         effort=effort,
+        weights_per=weights_per,
+        calibrate="" if calibrate is None else str(calibrate),
     )
     with resume.lock_folder(root), _HeldBack(known, threads) as evaluated:
         publish.withdraw(root)
