@@ -25,19 +25,23 @@ from mobiledeploy.targets import float_tflite
 NAMES = tuple("abcdefghij")
 
 
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of a network with a spoilt layer, by plain ranges."""
-    folder = tmp_path_factory.mktemp("spoilt")
+def model(folder: Path) -> Path:
+    """Write a network with a spoilt layer."""
     graph = accuracy_networks.spoilt(accuracy_networks.residual_graph(shape=(16, 16, 3)))
     scores = FloatNode(name="scores", op="softmax", inputs=("logits",))
     graph = dataclasses.replace(graph, nodes=(*graph.nodes, scores), output="scores")
-    model = folder / "model.tflite"
-    model.write_bytes(float_tflite.write(graph))
-    quantize(
-        model, folder / "build", scaling=SCALINGS["-1..1"], labels=NAMES, effort="quick", threads=2
-    )
-    return folder / "build"
+    path = folder / "model.tflite"
+    path.write_bytes(float_tflite.write(graph))
+    return path
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of that network, by plain ranges."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    path, out = model(folder), folder / "build"
+    quantize(path, out, scaling=SCALINGS["-1..1"], labels=NAMES, effort="quick", threads=2)
+    return out
 
 
 def run(*words: str | Path) -> str:
@@ -99,6 +103,19 @@ def test_photos_that_calibrate_are_not_those_that_judge(build: Path, tmp_path: P
     assert explanation.crop.right.total == 30
     # The images are square, so that both crops see the same.
     assert explanation.crop.right == explanation.crop.right_other
+
+
+def test_rescaled_channels_and_corrected_biases_are_compared_with_the_same_function(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "build"
+    report = quantize(model(tmp_path), out, scaling=SCALINGS["-1..1"], calibration_images=32)
+    kept = {rung.name for rung in report.rungs if rung.kept}
+    assert kept >= {"bias correction", "equalisation"}
+    explanation = explain(out, samples=32)
+    # Equalisation made the huge weights as large as the others.
+    assert explanation.layers[0].share < 0.9
+    assert all(layer.sqnr is None or layer.sqnr > 20 for layer in explanation.layers)
 
 
 @pytest.mark.parametrize(
