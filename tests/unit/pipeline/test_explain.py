@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
+from mobiledeploy.accuracy.agreement import compare
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.cli.main import app
 from mobiledeploy.data import evaluation
 from mobiledeploy.network.float_graph import FloatNode
 from mobiledeploy.network.network import load_network, save_network
 from mobiledeploy.pipeline.explain import _answer, _same, explain
+from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import SCALINGS
 from mobiledeploy.targets import float_tflite
@@ -113,6 +115,10 @@ def test_rescaled_channels_and_corrected_biases_are_compared_with_the_same_funct
     kept = {rung.name for rung in report.rungs if rung.kept}
     assert kept >= {"bias correction", "equalisation"}
     explanation = explain(out, samples=32)
+    held = evaluation.read(out / "evaluation.npz")
+    network = load_network(out / "quantise" / "network.npz")
+    again = float_logits(network, held.pixels[:8], threads=1)
+    assert compare(held.float_logits[:8], again).sqnr > 80
     # Equalisation made the huge weights as large as the others.
     assert explanation.layers[0].share < 0.9
     assert all(layer.sqnr is None or layer.sqnr > 20 for layer in explanation.layers)
