@@ -31,6 +31,7 @@ from mobiledeploy.models.registry import architecture
 from mobiledeploy.network import weight_matching
 from mobiledeploy.network.fold import fold
 from mobiledeploy.network.network import Network, load_network
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.pipeline import build, ladder, stages
 from mobiledeploy.pipeline.float_logits import float_logits
@@ -196,10 +197,18 @@ def _candidates(network: Network, case: Case, steps: int) -> Iterator[tuple[str,
     best = ladder.climb(network, case.calibration, "best", threads=THREADS)
     kept = ", ".join(rung.name for rung in best.rungs[1:] if rung.kept) or "nothing"
     yield f"`--effort best`: {kept}", best.integers
+    yield f"QAT, {steps} steps, no labels", _trained(network, plain.ranges, case, steps)
+    if network.weights_per == "tensor":
+        after = _trained(best.uncorrected, best.ranges, case, steps)
+        yield f"`--effort best`, then QAT, {steps} steps", after
+
+
+def _trained(network: Network, ranges: Ranges, case: Case, steps: int) -> IntegerGraph:
+    """Return the integers of a network that was trained to answer as it does in float."""
     tensorflow_setup.start(THREADS)
     trained = fine_tune.fine_tune(
         network,
-        exact_ranges(network, plain.ranges),
+        exact_ranges(network, ranges),
         _without_labels(case.calibration),
         FineTuneConfig(
             loss="distill",
@@ -210,7 +219,7 @@ def _candidates(network: Network, case: Case, steps: int) -> Iterator[tuple[str,
         ),
         augment=case.augment,
     )
-    yield f"QAT, {steps} steps, no labels", quantise(trained, plain.ranges)
+    return quantise(trained, ranges)
 
 
 def _without_labels(pixels: npt.NDArray[np.uint8]) -> Images:
