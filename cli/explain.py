@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 MOST_CHANGED: Final = 20
 """Most images whose answers are printed; `--json` has all."""
+_UNTRIED: Final = {
+    "trained": "fake quantisation trained this network, and a trial does not train",
+    "synthetic images": "the held-back images are synthetic; name photos with `--data`",
+    "few images": "there are too few held-back images, or photos",
+}
 _TRIED: Final = {
     "logits": "`--head logits`, whose answers are not rounded to 1/256",
     "photos": "other calibration images",
@@ -68,16 +73,16 @@ def explain(
     if json:
         _output.emit(codec.to_json(explanation).decode().rstrip())
     else:
-        _output.emit(summary(explanation, top, attempts=attempts))
+        _output.emit(summary(explanation, top))
 
 
-def summary(explanation: "Explanation", top: int, *, attempts: bool) -> str:
+def summary(explanation: "Explanation", top: int) -> str:
     """Return the answers that changed, the most costly layers and what helps."""
     parts = [
         _agreement(explanation),
         _layers(explanation, top),
         *([_changed(explanation)] if explanation.changed else []),
-        *(_wrapped(words) for words in _helps(explanation, attempts=attempts)),
+        *(_wrapped(words) for words in _helps(explanation)),
     ]
     return "\n\n".join(parts)
 
@@ -140,7 +145,7 @@ def _answer(answer: "Answer") -> str:
     return ", ".join(answer.classes) or "none"
 
 
-def _helps(explanation: "Explanation", *, attempts: bool) -> "Iterator[str]":
+def _helps(explanation: "Explanation") -> "Iterator[str]":
     """Yield what helps, and what was tried and does not; nothing that was not measured."""
     helping = [_trial(trial) for trial in explanation.trials if trial.helps]
     idle = [_trial(trial) for trial in explanation.trials if not trial.helps]
@@ -150,14 +155,10 @@ def _helps(explanation: "Explanation", *, attempts: bool) -> "Iterator[str]":
         yield f"tried, and does not help: {'; '.join(idle)}"
     if explanation.crop is not None:
         yield _crop(explanation.crop)
-    tried = any(trial.calibrated for trial in explanation.trials)
-    if attempts and not tried:
-        yield (
-            "calibration images and techniques were not tried: the build is trained with fake "
-            "quantisation, or has too few held-back images"
-        )
-    if not attempts:
+    if explanation.untried == "not asked":
         yield "`--try` measures what other calibration images and `--effort best` would give"
+    elif explanation.untried is not None:
+        yield f"calibration images and techniques were not tried: {_UNTRIED[explanation.untried]}"
 
 
 def _trial(trial: "Trial") -> str:

@@ -7,6 +7,7 @@ said.
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -22,6 +23,7 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess, to_float32, to_int8
+from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network, load_network
@@ -35,12 +37,15 @@ from mobiledeploy.spec.config import CROPS, RANDOM, Crop, Effort, ImportConfig, 
 from mobiledeploy.spec.contract import LABELS, MODELS, Contract, class_names
 from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.targets import tflite
-from mobiledeploy.verify.outputs.image_sets import Photos, choose, evenly, labels_by_name
+from mobiledeploy.verify.outputs.image_sets import Photos, evenly, labels_by_name
 from mobiledeploy.verify.outputs.parity import decided
 
 Helps: TypeAlias = Literal["logits", "photos", "effort"]
 """What may make int8 answer as the float network: files that end in the logits (`--head logits`),
 other calibration images, or more techniques (`--effort best`)."""
+WhyUntried: TypeAlias = Literal["not asked", "trained", "synthetic images", "few images"]
+"""Why calibration images and techniques were not tried: nobody asked for it, fake quantisation
+trained the int8 network, the images are synthetic, or they are too few."""
 JUDGES: Final = 16
 """Images on which one layer at a time is quantised."""
 TRACED: Final = 8
@@ -167,6 +172,7 @@ class Explanation:
         layers: The layers, the most costly first.
         changed: The images whose answer changed, the float network's surest first.
         trials: What was tried.
+        untried: Why calibration images and techniques were not; None if they were.
         crop: The crops, if labelled photos were given.
     """
 
@@ -180,6 +186,7 @@ class Explanation:
     layers: tuple[Layer, ...]
     changed: tuple[Changed, ...]
     trials: tuple[Trial, ...]
+    untried: WhyUntried | None
     crop: CropTrial | None
 
 
@@ -229,7 +236,11 @@ def explain(
     same = _same(build.contract.task, floats, quantised)
     judges, traced = (evenly(len(pixels), count) for count in (JUDGES, TRACED))
     layers = _layers(build, judges, traced, threads=threads, progress=progress)
-    photos = choose(data, None, progress=progress)
+    photos = None
+    if data is not None:
+        dataset = open_dataset(os.fspath(data), purpose="calibration", progress=progress)
+        photos = Photos(dataset=dataset, rows=np.arange(len(dataset.labels)))
+    untried = _untried(build, photos) if attempts else "not asked"
     return Explanation(
         network=build.network.architecture.name,
         task=build.contract.task,
@@ -242,9 +253,10 @@ def explain(
         changed=_changed(build, quantised, same),
         trials=tuple(
             _trials(
-                build, quantised, photos, attempts=attempts, threads=threads, progress=progress
+                build, quantised, photos, tried=untried is None, threads=threads, progress=progress
             )
         ),
+        untried=untried,
         crop=None if photos is None else _crops(build, photos, threads, progress),
     )
 
@@ -420,7 +432,7 @@ def _trials(
     quantised: npt.NDArray[np.float32],
     photos: Photos | None,
     *,
-    attempts: bool,
+    tried: bool,
     threads: int,
     progress: Progress,
 ) -> Iterator[Trial]:
@@ -443,18 +455,21 @@ def _trials(
             sqnr_after=None,
             helps=by_logits > by_scores,
         )
-    if not attempts or _is_trained(build):
+    if not tried:
         return
     calibration, judges = _divided(build, photos, threads, progress)
-    if min(len(calibration), len(judges)) < FEWEST:
-        return
+    if len(calibration) < FEWEST:
+        raise RequestError(
+            f"expected {FEWEST} photos that are not held back, received {len(calibration)}",
+            hint="leave out `--data`: half of the held-back images calibrate then",
+        )
     floats = evaluation.float_logits[judges]
 
     def judged(logits: npt.NDArray[np.float32]) -> tuple[int, float]:
         same = _same(task, floats, logits)
         return 0 if same is None else int(same.sum()), compare(floats, logits).sqnr
 
-    def tried(effort: Effort) -> tuple[int, float]:
+    def made(effort: Effort) -> tuple[int, float]:
         integers = ladder.climb(
             build.network, calibration, effort, threads=threads, progress=progress
         ).integers
@@ -473,15 +488,25 @@ def _trials(
         )
 
     effort = _effort(build)
-    own = tried(effort)
+    own = made(effort)
     yield trial("photos", judged(quantised[judges]), own)
     if effort != "best":
-        yield trial("effort", own, tried("best"))
+        yield trial("effort", own, made("best"))
 
 
 def _effort(build: _Build) -> Effort:
     """Return how many techniques the build tried."""
     return build.config.effort if isinstance(build.config, ImportConfig) else "quick"
+
+
+def _untried(build: _Build, photos: Photos | None) -> WhyUntried | None:
+    """Return why nothing can be calibrated anew; None if it can."""
+    if _is_trained(build):
+        return "trained"
+    if photos is None and build.config.data == RANDOM:
+        return "synthetic images"
+    images = len(build.evaluation.pixels) // 2 if photos is None else len(photos.rows)
+    return "few images" if images < FEWEST else None
 
 
 def _is_trained(build: _Build) -> bool:
@@ -501,8 +526,7 @@ def _divided(
     pixels = build.evaluation.pixels
     numbers = np.arange(len(pixels))
     if photos is None:
-        half = pixels[1::2] if build.config.data != RANDOM else pixels[:0]
-        return half[:CALIBRATION_IMAGES], numbers[::2]
+        return pixels[1::2][:CALIBRATION_IMAGES], numbers[::2]
     rows = evenly(len(photos.rows), CALIBRATION_IMAGES)
     chosen = dataclasses.replace(photos, rows=photos.rows[rows])
     decoded = _decoded(build, chosen, None, threads, progress)

@@ -97,6 +97,7 @@ def test_photos_that_calibrate_are_not_those_that_judge(build: Path, tmp_path: P
     explanation = explain(build, data=str(tmp_path), attempts=True, threads=2)
     photos, effort = (each for each in explanation.trials if each.what != "logits")
     assert (photos.calibrated, photos.images) == (20, 256)
+    assert explanation.untried is None
     assert effort.helps
     assert effort.sqnr_after is not None
     assert effort.sqnr_before is not None
@@ -121,6 +122,7 @@ def test_rescaled_channels_and_corrected_biases_are_compared_with_the_same_funct
     assert compare(held.float_logits[:8], again).sqnr > 80
     # Equalisation made the huge weights as large as the others.
     assert explanation.layers[0].share < 0.9
+    assert explain(out, samples=16, attempts=True).untried == "synthetic images"
     assert all(layer.sqnr is None or layer.sqnr > 20 for layer in explanation.layers)
 
 
@@ -161,6 +163,16 @@ def test_a_float_network_of_another_build_is_refused(build: Path, tmp_path: Path
     path.unlink()
     with pytest.raises(CorruptFileError, match="lacks the float network"):
         explain(copy)
+
+
+def test_photos_that_are_all_held_back_cannot_calibrate(build: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "a").mkdir()
+    for number, image in enumerate(evaluation.read(build / "evaluation.npz").pixels[:9]):
+        Image.fromarray(image).save(tmp_path / "a" / f"{number}.png")
+    with pytest.raises(RequestError, match="that are not held back, received 0"):
+        explain(build, data=tmp_path, attempts=True)
 
 
 def test_what_is_no_build_is_refused(tmp_path: Path) -> None:
