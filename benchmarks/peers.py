@@ -19,27 +19,37 @@ from typing import Any
 from peer import machine, table
 from peer.make import MISSING_PACKAGE
 from peer.ratios import ratios
-from peer.task import Task, invent_images, read_photos
+from peer.task import Task, invent_images, move_off_grid, read_photos
 
 from mobiledeploy.spec.config import ALPHAS
 
 FLOATS = ("float_tflite", "float_onnx")
 WAYS = (
     "ours",
+    "ours_default",
+    "ours_best",
     "keras_ptq",
     "keras_qat",
     "edge_quantizer",
     "litert_quantizer",
+    "litert_quantizer_octav",
+    "litert_quantizer_mse",
+    "litert_quantizer_gptq",
     "ort_static",
     "ort_static_per_channel",
     "ort_static_per_channel_u8",
+    "ort_static_entropy",
+    "ort_static_percentile",
 )
 STARTS_FROM = {
-    "edge_quantizer": "float_tflite",
-    "litert_quantizer": "float_tflite",
-    "ort_static": "float_onnx",
-    "ort_static_per_channel": "float_onnx",
-    "ort_static_per_channel_u8": "float_onnx",
+    way: start
+    for way in WAYS
+    for tool, start in (
+        ("edge_quantizer", "float_tflite"),
+        ("litert_quantizer", "float_tflite"),
+        ("ort_static", "float_onnx"),
+    )
+    if way.startswith(tool)
 }
 INVENTED = 32
 """Images for the comparison, if there are no photos."""
@@ -57,6 +67,11 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare with other tools that make int8 files.")
     parser.add_argument("--weights", type=Path, help="Keras applications .h5; default: random")
+    parser.add_argument(
+        "--off-grid",
+        action="store_true",
+        help="move each weight by up to half an int8 step: for weights of an int8 file",
+    )
     parser.add_argument("--arch", choices=tuple(ALPHAS), default="v2")
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--image-size", type=int, default=224)
@@ -133,6 +148,8 @@ def _prepare(folder: Path, options: argparse.Namespace) -> tuple[Task, dict[str,
     task.save(calibration, evaluation, labels[options.calibration :])
     if options.weights:
         shutil.copyfile(options.weights, task.weights)
+        if options.off_grid:
+            move_off_grid(task.weights, seed=0)
     else:
         problem = _make("random_weights", folder).get("problem")
         if problem:

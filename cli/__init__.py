@@ -4,6 +4,7 @@
 `build`: `mobiledeploy build`.
 `verify`: `mobiledeploy verify`.
 `predict`: `mobiledeploy predict`.
+`explain`: `mobiledeploy explain`.
 `bundle`: `mobiledeploy bundle`.
 `inspect`: `mobiledeploy inspect`.
 `cost`: `mobiledeploy cost`.

@@ -20,6 +20,7 @@ from mobiledeploy.spec.config import (
     INPUT_RANGES,
     IOS,
     QAT_ENGINES,
+    WEIGHTS_PER,
     BuildConfig,
 )
 
@@ -126,6 +127,18 @@ def build(
             "Default: default",
         ),
     ] = None,
+    weights_per: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_one_of(WEIGHTS_PER),
+            help="What of a convolution's weights has a scale; tensor: for targets that need it. "
+            "Default: channel",
+        ),
+    ] = None,
+    calibration_images: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many photos decide the ranges. Default: 256"),
+    ] = None,
     io: Annotated[
         str | None,
         typer.Option(
@@ -184,6 +197,8 @@ def build(
         qat_engine=cast("Any", qat_engine),
         qat_steps=qat_steps,
         effort=cast("Any", effort),
+        weights_per=cast("Any", weights_per),
+        calibration_images=calibration_images,
         int8=int8,
         io=cast("Any", io),
         head=cast("Any", head),

@@ -16,6 +16,7 @@ from mobiledeploy.cli import (
     bundle,
     convert,
     cost,
+    explain,
     inspect,
     predict,
     quantize,
@@ -67,6 +68,7 @@ app.command()(quantize.quantize)
 app.command()(convert.convert)
 app.command()(verify.verify)
 app.command()(predict.predict)
+app.command()(explain.explain)
 app.command()(bundle.bundle)
 app.command()(inspect.inspect)
 app.command()(cost.cost)

@@ -8,7 +8,16 @@ import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, EFFORTS, IOS, QAT_LOSSES, RANDOM, TASKS
+from mobiledeploy.spec.config import (
+    CROPS,
+    DIGITS,
+    EFFORTS,
+    IOS,
+    QAT_LOSSES,
+    RANDOM,
+    TASKS,
+    WEIGHTS_PER,
+)
 
 if TYPE_CHECKING:
     from mobiledeploy.spec.config import FineTuneConfig
@@ -65,6 +74,25 @@ def quantize(
             help="How much is tried to answer as the float network does; quick: plain ranges",
         ),
     ] = "default",
+    weights_per: Annotated[
+        str,
+        typer.Option(
+            metavar=f"[{'|'.join(WEIGHTS_PER)}]",
+            help="What of a convolution's weights has a scale; tensor: for targets that need it",
+        ),
+    ] = "channel",
+    calibration_images: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="How many photos, or values, decide the ranges. Default: 256"
+        ),
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Photos that decide the ranges, in place of those of `--data`"
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
@@ -117,6 +145,7 @@ def quantize(
     with interruptible(), _read_early(model):
         from mobiledeploy.base import codec, heap
         from mobiledeploy.pipeline import build as pipeline
+        from mobiledeploy.pipeline import quantise_images
         from mobiledeploy.pipeline import quantize as quantizing
 
         heap.share()
@@ -133,6 +162,9 @@ def quantize(
                 image_size=_image_size(image_size),
                 output=output,
                 effort=cast("Any", effort),
+                weights_per=cast("Any", weights_per),
+                calibration_images=calibration_images or quantise_images.CALIBRATION_IMAGES,
+                calibrate=calibrate,
                 threads=threads or os.cpu_count() or 1,
                 fine_tuning=_fine_tuning(
                     asked=qat,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mobiledeploy.network.weight_matching import load as read_weights
     from mobiledeploy.pipeline.build import build
     from mobiledeploy.pipeline.calibrate import calibrate
+    from mobiledeploy.pipeline.explain import explain
     from mobiledeploy.pipeline.in_memory import quantize
     from mobiledeploy.spec.defaults import decide
     from mobiledeploy.targets.onnx import write as write_onnx
@@ -57,6 +58,7 @@ _HOMES = {
     "certify": "integer.certify:certify",
     "cost": "network.cost:cost",
     "decide": "spec.defaults:decide",
+    "explain": "pipeline.explain:explain",
     "fold": "network.fold:fold",
     "quantise": "integer.quantise:quantise",
     "quantize": "pipeline.in_memory:quantize",
@@ -76,6 +78,7 @@ __all__ = [
     "certify",
     "cost",
     "decide",
+    "explain",
     "fold",
     "quantise",
     "quantize",

@@ -1,5 +1,7 @@
 """A small residual network for tests of accuracy: its weights do not lie on an int8 grid."""
 
+import dataclasses
+
 import numpy as np
 
 from mobiledeploy.integer.graph import IntegerGraph
@@ -15,7 +17,9 @@ from mobiledeploy.spec.config import Scaling
 SCALING: Scaling = (127.5, 127.5)
 
 
-def residual_graph(seed: int = 0, channels: int = 8) -> FloatGraph:
+def residual_graph(
+    seed: int = 0, channels: int = 8, shape: tuple[int, int, int] = (9, 8, 3)
+) -> FloatGraph:
     """Return stem, expansion, depthwise, projection, sum, mean and a dense layer of 10 outputs."""
     random = np.random.default_rng(seed)
 
@@ -38,7 +42,7 @@ def residual_graph(seed: int = 0, channels: int = 8) -> FloatGraph:
     wide = 2 * channels
     return FloatGraph(
         name="residual",
-        input_shape=(9, 8, 3),
+        input_shape=shape,
         nodes=(
             conv("stem", INPUT, (3, 3, 3, channels)),
             conv("expansion", "stem", (1, 1, channels, wide), relu=True),
@@ -56,6 +60,22 @@ def residual_graph(seed: int = 0, channels: int = 8) -> FloatGraph:
         ),
         output="logits",
     )  # fmt: skip
+
+
+def spoilt(graph: FloatGraph) -> FloatGraph:
+    """Return the same function with huge weights of `projection` for a channel that is always 0.
+
+    In int8 they leave no codes for its other weights.
+    """
+    nodes = []
+    for node in graph.nodes:
+        arrays = {name: array.copy() for name, array in node.arrays.items()}
+        if node.name == "depthwise":
+            arrays["kernel"][..., 0], arrays["bias"][0] = 0, -1
+        if node.name == "projection":
+            arrays["kernel"][:, :, 0] = 200
+        nodes.append(dataclasses.replace(node, arrays=arrays))
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def images(count: int = 24, seed: int = 1) -> FloatArray:

@@ -1,4 +1,7 @@
-"""Google's `ai-edge-quantizer`, or its successor `litert-quantizer`: a float `.tflite` to int8."""
+"""Google's `ai-edge-quantizer`, or its successor `litert-quantizer`: a float `.tflite` to int8.
+
+Static int8 by extremes, or by another algorithm of the package for the operators that have it.
+"""
 
 import importlib
 
@@ -6,9 +9,18 @@ from peer import float_tflite
 from peer.record import Made, Stopwatch, describe_tflite
 from peer.task import Task, keras_input
 
+OPERATORS = {
+    "OCTAV": ("*",),
+    "MSE": ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"),
+    "GPTQ": ("FULLY_CONNECTED",),
+}
+"""The operators for which litert-quantizer 0.11.0 has an algorithm; the others get extremes."""
 
-def make(task: Task, watch: Stopwatch, package: str = "ai_edge_quantizer") -> list[Made]:
-    """Write `<package>.tflite` from `float.tflite`."""
+
+def make(
+    task: Task, watch: Stopwatch, package: str = "ai_edge_quantizer", algorithm: str = ""
+) -> list[Made]:
+    """Write `<package>.tflite`, or `<package>_<algorithm>.tflite`, from `float.tflite`."""
     with watch.step("import"):
         quantizers = importlib.import_module(package)
         recipes = importlib.import_module(f"{package}.recipe")
@@ -18,11 +30,14 @@ def make(task: Task, watch: Stopwatch, package: str = "ai_edge_quantizer") -> li
         (key, signature), *_ = Interpreter(source).get_signature_list().items()
         quantizer = quantizers.Quantizer(source)
         quantizer.load_quantization_recipe(recipes.static_wi8_ai8())
+        for operator in OPERATORS.get(algorithm, ()):
+            quantizer.add_static_config(".*", operator, 8, 8, algorithm_key=algorithm)
     with watch.step("calibrate"):
         images = keras_input(task.calibration())
         samples = [{signature["inputs"][0]: image[None]} for image in images]
         ranges = quantizer.calibrate({key: samples})
     with watch.step("convert"):
-        path = task.folder / f"{package}.tflite"
+        name = "_".join(filter(None, (package, algorithm.lower())))
+        path = task.folder / f"{name}.tflite"
         path.write_bytes(quantizer.quantize(ranges).quantized_model)
     return [describe_tflite(path)]

@@ -15,9 +15,16 @@ MISSING_PACKAGE = 3
 """Exit status: the tool needs a package that is not installed."""
 
 VARIANTS = {
+    "ours_default": ("ours", "default"),
+    "ours_best": ("ours", "best"),
     "litert_quantizer": ("edge_quantizer", "litert_quantizer"),
+    "litert_quantizer_octav": ("edge_quantizer", "litert_quantizer", "OCTAV"),
+    "litert_quantizer_mse": ("edge_quantizer", "litert_quantizer", "MSE"),
+    "litert_quantizer_gptq": ("edge_quantizer", "litert_quantizer", "GPTQ"),
     "ort_static_per_channel": ("ort_static", "_per_channel"),
     "ort_static_per_channel_u8": ("ort_static", "_per_channel_u8"),
+    "ort_static_entropy": ("ort_static", "_entropy"),
+    "ort_static_percentile": ("ort_static", "_percentile"),
 }
 """Tools that are a module with an argument; all others have a module of their name."""
 

@@ -2,6 +2,7 @@
 
 import os
 
+from mobiledeploy.spec.config import Effort
 from peer.record import Made, Stopwatch
 from peer.task import Task
 
@@ -9,8 +10,12 @@ VERIFIED = 4
 """Images on which the two files are compared, logit by logit."""
 
 
-def make(task: Task, watch: Stopwatch) -> list[Made]:
-    """Write `ours.tflite`, `ours.onnx` and, only to be timed, `ours_float_io.onnx`."""
+def make(task: Task, watch: Stopwatch, effort: Effort = "quick") -> list[Made]:
+    """Write `ours.tflite`, `ours.onnx` and, only to be timed, `ours_float_io.onnx`.
+
+    With another effort than plain ranges the files are `ours_<effort>.tflite` and `.onnx`.
+    """
+    stem = "ours" if effort == "quick" else f"ours_{effort}"
     with watch.step("import"):
         import ai_edge_litert.interpreter  # noqa: F401
         import h5py  # noqa: F401
@@ -23,7 +28,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.models.registry import architecture
         from mobiledeploy.network import weight_matching
         from mobiledeploy.network.fold import fold
-        from mobiledeploy.pipeline.calibrate import calibrate
+        from mobiledeploy.pipeline import ladder
         from mobiledeploy.targets import onnx as onnx_file
         from mobiledeploy.targets import tflite as tflite_file
         from mobiledeploy.verify.int8_pair import prove
@@ -37,29 +42,31 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         network = fold(layers, weight_matching.load(task.weights, layers).variables)
     images = task.calibration()
     with watch.step("calibrate"):
-        ranges = calibrate(network, images, threads=os.cpu_count() or 1)
+        made = ladder.climb(network, images, effort, threads=os.cpu_count() or 1)
     with watch.step("convert"):
-        graph = quantise(network, ranges)
+        graph = quantise(network, made.ranges) if effort == "quick" else made.integers
         certificates = certify(graph)
         tflite, onnx_model = tflite_file.write(graph), onnx_file.write(graph, certificates)
-        (task.folder / "ours.tflite").write_bytes(tflite)
-        (task.folder / "ours.onnx").write_bytes(onnx_model)
+        (task.folder / f"{stem}.tflite").write_bytes(tflite)
+        (task.folder / f"{stem}.onnx").write_bytes(onnx_model)
     with watch.step("verify"):
         inputs = ImageSet(
             name="photos",
             names=[str(index) for index in range(VERIFIED)],
             pixels=lambda start, stop: images[start:stop],
         )
-        files = of_bytes("ours.tflite", tflite), of_bytes("ours.onnx", onnx_model)
+        files = of_bytes(f"{stem}.tflite", tflite), of_bytes(f"{stem}.onnx", onnx_model)
         both = open_file(files[0], HERE), open_file(files[1], HERE)
         report, _ = prove(both, [inputs], Options(only_main=True))
         if not report.holds:
             raise SystemExit(report.verdict)
+    scale, zero_point = float(graph.input.scale), graph.input.zero_point
+    pair = [
+        Made(file=f"{stem}{end}", scale=scale, zero_point=zero_point, mean=128.0, std=128.0)
+        for end in (".tflite", ".onnx")
+    ]
+    if effort != "quick":
+        return pair
     float_io = onnx_file.write(graph, certificates, io="float32")
     (task.folder / "ours_float_io.onnx").write_bytes(float_io)
-    scale, zero_point = float(graph.input.scale), graph.input.zero_point
-    return [
-        Made(file="ours.tflite", scale=scale, zero_point=zero_point, mean=128.0, std=128.0),
-        Made(file="ours.onnx", scale=scale, zero_point=zero_point, mean=128.0, std=128.0),
-        Made(file="ours_float_io.onnx", mean=128.0, std=128.0),
-    ]
+    return [*pair, Made(file="ours_float_io.onnx", mean=128.0, std=128.0)]

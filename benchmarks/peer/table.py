@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mobiledeploy.verify.outputs.accuracy import wilson
 from peer.record import STEPS
 
 
@@ -65,7 +66,9 @@ def _files(result: dict[str, Any]) -> list[list[str]]:
 def _share(file: dict[str, Any], key: str) -> str:
     if key not in file:
         return "-"
-    return f"{file[key]}/{file['images']} {file[key] / file['images']:.1%}"
+    low, high = wilson(file[key], file["images"])
+    share = file[key] / file["images"]
+    return f"{file[key]}/{file['images']} {share:.1%} ({low:.1%}..{high:.1%})"
 
 
 def _parity(result: dict[str, Any]) -> list[list[str]]:

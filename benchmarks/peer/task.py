@@ -103,3 +103,26 @@ def invent_images(count: int, image_size: int, seed: int) -> tuple[Pixels, npt.N
     noise = rng.normal(0, 0.05, fine.shape)
     pixels = (np.clip(fine + noise, 0, 1) * 255).astype(np.uint8)
     return pixels, np.full(count, NO_LABEL, np.int64)
+
+
+def move_off_grid(weights: Path, seed: int) -> None:
+    """Move each weight of a Keras `.h5` by up to half a step of its channel's int8 grid.
+
+    Weights that were recovered from an int8 file lie on its grid, which makes quantising them
+    easier than it is; weights from training do not.
+    """
+    import h5py
+
+    rng = np.random.default_rng(seed)
+
+    def move(name: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset) or item.ndim < 2:
+            return
+        kernel = item[()]
+        # HWCM of a depthwise kernel has its channels last but one.
+        axes = (0, 1, 3) if "depthwise" in name.rpartition("/")[2] else tuple(range(item.ndim - 1))
+        step = np.abs(kernel).max(axis=axes, keepdims=True) / 127
+        item[...] = kernel + rng.uniform(-0.5, 0.5, kernel.shape) * step
+
+    with h5py.File(weights, "r+") as file:
+        file.visititems(move)

@@ -4,6 +4,8 @@ The arithmetic is TensorFlow's: its converter, given the same fake-quant graph, 
 scales, zero points, weights and biases. Each operator's module quantises its own layers.
 """
 
+import dataclasses
+
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
@@ -51,6 +53,11 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
         )
         for name, shape in architecture.shapes().items()
     }
+    weights = network.weights
+    if network.weights_per == "tensor":
+        weights = {
+            name: dataclasses.replace(each, one_scale=True) for name, each in weights.items()
+        }
     graph = IntegerGraph(
         name=architecture.name,
         input=tensors[INPUT],
@@ -59,7 +66,7 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
                 layer,
                 [grids[name] for name in layer.inputs],
                 tensors[layer.name],
-                network.weights.get(layer.name),
+                weights.get(layer.name),
             )
             for layer in architecture.layers
         ),

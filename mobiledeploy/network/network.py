@@ -1,6 +1,7 @@
 """`Network`: an architecture with its float weights, batch norm folded.
 
-Its file is an `.npz`: `architecture` as JSON, `<layer>/kernel` and `<layer>/bias`.
+Its file is an `.npz`: `architecture` as JSON, `<layer>/kernel` and `<layer>/bias`, and where a
+convolution's kernel gets one scale `weights_per`.
 """
 
 import dataclasses
@@ -17,9 +18,11 @@ from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.weights import Weights
+from mobiledeploy.spec.config import WEIGHTS_PER, WeightsPer
 
 Float = npt.NDArray[np.float32]
 _ARCHITECTURE: Final = "architecture"
+_WEIGHTS_PER: Final = "weights_per"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,10 +32,12 @@ class Network:
     Attributes:
         architecture: The layers.
         weights: By layer name, for every layer that has weights.
+        weights_per: What of a convolution's int8 kernel gets a scale of its own.
     """
 
     architecture: Architecture
     weights: Mapping[str, Weights]
+    weights_per: WeightsPer = "channel"
 
     def __post_init__(self) -> None:
         """Check that every layer has its weights, in the right shapes and finite.
@@ -70,6 +75,8 @@ def save_network(path: Path, network: Network) -> None:
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     arrays[_ARCHITECTURE] = np.frombuffer(codec.to_json(network.architecture), np.uint8)
+    if network.weights_per != "channel":
+        arrays[_WEIGHTS_PER] = np.array(network.weights_per)
     for name, weights in network.weights.items():
         arrays[f"{name}/kernel"] = weights.kernel
         arrays[f"{name}/bias"] = weights.bias
@@ -103,4 +110,8 @@ def load_network(path: Path) -> Network:
         }
     except KeyError as error:
         raise CorruptFileError(f"{path} lacks the array {error}") from error
-    return Network(architecture=architecture, weights=weights)
+    stated = str(arrays.get(_WEIGHTS_PER, WEIGHTS_PER[0]))
+    for weights_per in WEIGHTS_PER:
+        if weights_per == stated:
+            return Network(architecture=architecture, weights=weights, weights_per=weights_per)
+    raise CorruptFileError(f"{path}: expected weights per {WEIGHTS_PER}, received {stated[:80]}")

@@ -230,6 +230,8 @@ def quantise(
 ) -> Conv:
     """Return the node of a layer; the kernel is quantised per channel.
 
+    With `one_scale` that of the widest channel is repeated, see `per_channel`.
+
     One that is depthwise over a single channel is a full convolution, as it is in an `.onnx`.
     """
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
@@ -237,7 +239,9 @@ def quantise(
     first = given.kernel.transpose((2, 3, 0, 1) if depthwise else (3, 0, 1, 2))
     if depthwise:
         first = first.reshape(layer.out_channels, *layer.kernel, 1)
-    quantised = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    quantised = per_channel(
+        integers.quantise(first, given.bias, inputs[0].scale, per_channel=not given.one_scale)
+    )
     depthwise &= layer.in_channels > 1
     if depthwise:
         codes = np.ascontiguousarray(quantised.kernel.transpose(3, 1, 2, 0))

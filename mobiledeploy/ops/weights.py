@@ -62,10 +62,13 @@ class Weights:
     Attributes:
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
         bias: float32, one value an output channel.
+        one_scale: Whether all channels of the int8 kernel get the same scale; a dense layer's
+            do in any case.
     """
 
     kernel: Float32
     bias: Float32
+    one_scale: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -24,6 +24,7 @@
 `stage_clock`: seconds of each stage.
 `ladder`: quantises by one technique after the other, keeping those that help.
 `distillation`: trains a quantised network by its float outputs.
+`explain`: what int8 costs a build's accuracy, and where.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `other_network`: builds from a whole model that is none of our networks.
 `stages`: the stages: train, quantise, export, verify.

@@ -26,7 +26,12 @@ from mobiledeploy.pipeline import (
 )
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.prepare import Prepared, prepare
-from mobiledeploy.pipeline.quantise_images import QuantiseImages, load
+from mobiledeploy.pipeline.quantise_images import (
+    CALIBRATION_IMAGES,
+    QuantiseImages,
+    calibration_rows,
+    load,
+)
 from mobiledeploy.pipeline.stage_clock import Clock
 from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
@@ -36,6 +41,7 @@ from mobiledeploy.spec.config import (
     FineTuneConfig,
     Preprocessing,
     Task,
+    WeightsPer,
 )
 from mobiledeploy.spec.results import (
     ClassOrder,
@@ -93,6 +99,8 @@ class Request:
         task: What the outputs are.
         classes: How many there are.
         fine_tuning: How the network is fine-tuned; None: it is not.
+        calibrate: Photos that decide the ranges; None: those of `data`.
+        calibration_images: How many of them do, at most.
     """
 
     imported: Imported
@@ -104,6 +112,8 @@ class Request:
     task: Task
     classes: int
     fine_tuning: FineTuneConfig | None
+    calibrate: files.Name | None = None
+    calibration_images: int = CALIBRATION_IMAGES
 
 
 def find(request: Request, *, threads: int, clock: Clock, progress: Progress) -> Known:
@@ -146,6 +156,11 @@ def _of_values(request: Request, *, clock: Clock) -> Known:
             f"{path.name} takes values, no pixels, but an input range was given",
             hint="leave out `--input-range`, `--mean` and `--std`",
         )
+    if request.calibrate is not None:
+        raise RequestError(
+            f"{path.name} takes values, no pixels, but photos that calibrate were given",
+            hint="leave out `--calibrate`: the values of `--data` calibrate",
+        )
     shape = imported.graph.input_shape
     names = class_order.names_of(request.labels, imported, path, (), request.classes)
     qat.check_labels(request.fine_tuning, known=names.known)
@@ -159,10 +174,11 @@ def _of_values(request: Request, *, clock: Clock) -> Known:
     clock.lap("data")
     graph = simplify(imported.graph).graph
     network = to_network(graph, values.scaling)
+    rows = calibration_rows(np.arange(len(values.calibration)), request.calibration_images)
     return Known(
         prepared=Prepared(graph=graph, network=network, border=0.0, notices=imported.notices),
         images=QuantiseImages(
-            calibration=values.calibration,
+            calibration=values.calibration[rows],
             calibration_labels=None,
             held_back=values.held_back,
             labels=values.labels,
@@ -205,7 +221,25 @@ def _of_photos(request: Request, *, threads: int, clock: Clock, progress: Progre
         why = class_order.no_classes(names) if decides else ""
         raise input_range.not_known(path.name, why)
     qat.check_labels(request.fine_tuning, known=names.known, why=class_order.no_classes(names))
-    images = load(dataset, names, seen, threads=threads, progress=progress)
+    calibrate = None
+    if request.calibrate is not None:
+        if dataset is None:
+            raise RequestError(
+                "expected photos beside those that calibrate, received synthetic images",
+                hint="name the photos that judge with `--data`",
+            )
+        calibrate = data_sources.open_dataset(
+            os.fspath(request.calibrate), purpose="calibration", progress=progress
+        )
+    images = load(
+        dataset,
+        names,
+        seen,
+        calibrate=calibrate,
+        most=request.calibration_images,
+        threads=threads,
+        progress=progress,
+    )
     if task == "regression":
         images = dataclasses.replace(images, folders=())
     clock.lap("data")
@@ -254,6 +288,14 @@ def _with_several_labels(known: Known, classes: int) -> Known:
         known,
         true=None if labels is None else labels != 0,
         images=dataclasses.replace(known.images, labels=None, calibration_labels=None),
+    )
+
+
+def with_weights_per(known: Known, weights_per: WeightsPer) -> Known:
+    """Return it with a network whose convolutions get scales of a kind."""
+    network = dataclasses.replace(known.prepared.network, weights_per=weights_per)
+    return dataclasses.replace(
+        known, prepared=dataclasses.replace(known.prepared, network=network)
     )
 
 

@@ -316,7 +316,8 @@ class _Maker:
             graph = self._graph_of(equalised=equalised)
             return round_weights(graph, network, integers, self._some, **self._how)
         if equalised:
-            return to_network(self._equalised()[0], self._plain.architecture.scaling)
+            network = to_network(self._equalised()[0], self._plain.architecture.scaling)
+            return dataclasses.replace(network, weights_per=self._plain.weights_per)
         return self._plain
 
     def _integers(self, *, equalised: bool, rounded: bool) -> IntegerGraph:

@@ -78,6 +78,8 @@ def build(
         threads=config.train.threads,
         fine_tuning=fine_tuning,
         effort=config.quantise.effort,
+        weights_per=config.quantise.weights_per,
+        calibration_images=config.quantise.calibration_images,
         instead_of=why,
         progress=progress,
     )

@@ -1,6 +1,7 @@
 """The images of a quantisation: photos, or synthetic ones."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.dataset import Dataset, Indices
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.pipeline.class_order import Names
+from mobiledeploy.pipeline.resume import digest
 from mobiledeploy.spec.config import RANDOM, Preprocessing
 from mobiledeploy.verify.outputs import image_sets
 from mobiledeploy.verify.outputs.image_sets import evenly
@@ -26,7 +28,8 @@ class QuantiseImages:
 
     Attributes:
         calibration: Those that decide the ranges.
-        calibration_labels: Their classes; None if they are not known.
+        calibration_labels: Their classes; None if they are not known, or other photos' than those
+            held back.
         held_back: Others, on which the two files are compared.
         labels: Their classes, likewise; or 1 for each label that holds, see `ValueInputs`.
         names: Of those held back.
@@ -49,7 +52,8 @@ class QuantiseImages:
     def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Return photos and their classes: all that are held back, filled up with others."""
         assert self.labels is not None  # noqa: S101 - the caller has looked
-        assert self.calibration_labels is not None  # noqa: S101 - so do these
+        if self.calibration_labels is None:
+            return self.held_back, self.labels
         rows = evenly(len(self.calibration), max(most - len(self.held_back), 1))
         return (
             np.concatenate([self.held_back, self.calibration[rows]]),
@@ -57,11 +61,10 @@ class QuantiseImages:
         )
 
 
-def calibration_rows(dataset: Dataset) -> Indices:
+def calibration_rows(photos: Indices, most: int) -> Indices:
     """Return the numbers of the photos that decide the ranges, spread evenly."""
-    train = dataset.splits["train"]
-    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
-    return train[rows.round().astype(np.int64)]
+    rows = np.linspace(0, len(photos) - 1, min(most, len(photos)))
+    return photos[rows.round().astype(np.int64)]
 
 
 def load(
@@ -69,42 +72,66 @@ def load(
     names: Names,
     preprocessing: Preprocessing,
     *,
+    calibrate: Dataset | None = None,
+    most: int = CALIBRATION_IMAGES,
     threads: int,
     progress: Progress,
 ) -> QuantiseImages:
     """Decode the photos, or make synthetic ones if there are none.
 
+    Args:
+        dataset: The photos; None for synthetic ones.
+        names: The names of the classes.
+        preprocessing: How a photo becomes pixels, those that calibrate included.
+        calibrate: Photos all of which may decide the ranges; None: those of the data set's
+            training split.
+        most: How many of them do, at most.
+        threads: Photos that are decoded at a time.
+        progress: Called after every few photos.
+
     Raises:
         RequestError: More photos cannot be decoded than 1 % of the whole data set.
     """
     if dataset is None:
-        natural = image_sets.natural(
-            preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
-        )
+        natural = image_sets.natural(preprocessing.shape, images=most + HELD_BACK_IMAGES)
         return QuantiseImages(
-            calibration=natural.pixels(0, CALIBRATION_IMAGES),
+            calibration=natural.pixels(0, most),
             calibration_labels=None,
-            held_back=natural.pixels(CALIBRATION_IMAGES, len(natural)),
+            held_back=natural.pixels(most, len(natural)),
             labels=None,
-            names=tuple(natural.names[CALIBRATION_IMAGES:]),
+            names=tuple(natural.names[most:]),
             unreadable=(),
             ignored={},
             folders=(),
             digest=RANDOM,
         )
+    if calibrate is None:
+        source, photos = dataset, dataset.splits["train"]
+    else:
+        source, photos = calibrate, np.arange(len(calibrate.labels))
     calibration, held_back = (
-        load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
-        for indices in (calibration_rows(dataset), dataset.splits["test"])
+        load_pixels(each, indices, preprocessing, threads=threads, progress=progress)
+        for each, indices in (
+            (source, calibration_rows(photos, most)),
+            (dataset, dataset.splits["test"]),
+        )
     )
     numbers = names.numbers
     return QuantiseImages(
         calibration=calibration.pixels,
-        calibration_labels=None if numbers is None else numbers[calibration.labels],
+        calibration_labels=None
+        if numbers is None or calibrate is not None
+        else numbers[calibration.labels],
         held_back=np.ascontiguousarray(held_back.pixels),
         labels=None if numbers is None else numbers[held_back.labels],
         names=held_back.names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
-        ignored=dataset.ignored,
+        ignored=dataset.ignored if calibrate is None else _sums(dataset, calibrate),
         folders=dataset.class_names,
-        digest=dataset.digest,
+        digest=dataset.digest if calibrate is None else digest(dataset.digest, calibrate.digest),
     )
+
+
+def _sums(*datasets: Dataset) -> Mapping[str, int]:
+    """Return how many files of data sets are no images, by suffix."""
+    return dict(sum((Counter(dataset.ignored) for dataset in datasets), Counter[str]()))

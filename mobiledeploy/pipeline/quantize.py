@@ -38,7 +38,7 @@ from mobiledeploy.pipeline import (
 from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
-from mobiledeploy.pipeline.known_inputs import Known, without_calibration
+from mobiledeploy.pipeline.known_inputs import Known, with_weights_per, without_calibration
 from mobiledeploy.pipeline.prepare import read_model
 from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES
 from mobiledeploy.pipeline.stage_clock import Clock
@@ -54,6 +54,7 @@ from mobiledeploy.spec.config import (
     ImportConfig,
     Io,
     Task,
+    WeightsPer,
 )
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import (
@@ -85,6 +86,9 @@ def quantize(
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
     effort: Effort = "default",
+    weights_per: WeightsPer = "channel",
+    calibration_images: int = CALIBRATION_IMAGES,
+    calibrate: files.Name | None = None,
     instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
@@ -109,6 +113,9 @@ def quantize(
             None: it is not. See `qat`.
         effort: How many techniques are tried to make the int8 network answer as the float one;
             see `ladder`.
+        weights_per: Whether each channel of a convolution's kernel has a scale, or all have one.
+        calibration_images: How many images, or values, decide the ranges, at most.
+        calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
         instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
@@ -143,12 +150,15 @@ def quantize(
             task=task,
             classes=classes,
             fine_tuning=fine_tuning,
+            calibrate=calibrate,
+            calibration_images=calibration_images,
         ),
         threads=threads,
         clock=clock,
         progress=progress,
     )
     del imported  # its weights, which the simplified network holds folded
+    known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
@@ -160,12 +170,14 @@ def quantize(
         mean=() if known.scaling is None else known.scaling.mean,
         std=() if known.scaling is None else known.scaling.std,
         bgr=known.scaling is not None and known.scaling.bgr,
-        calibration_images=CALIBRATION_IMAGES,
+        calibration_images=calibration_images,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
         task=task,
         qat=fine_tuning,
         effort=effort,
+        weights_per=weights_per,
+        calibrate="" if calibrate is None else str(calibrate),
     )
     with resume.lock_folder(root), _HeldBack(known, threads) as evaluated:
         publish.withdraw(root)
@@ -296,6 +308,8 @@ def _quantise(
 ) -> QuantiseResult:
     """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`.
 
+    `network.npz` is the float network with the channels of the candidate that is shipped.
+
     `calibrated` is called when LiteRT is idle again.
     """
     prepared, taken = known.prepared, known.images
@@ -321,7 +335,7 @@ def _quantise(
     )
     calibrated()
     integers = quantised.integers
-    save_network(folder / "network.npz", network)
+    save_network(folder / "network.npz", quantised.uncorrected)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
     if config.qat is not None:
         examples = qat.Examples(

@@ -185,8 +185,12 @@ def quantise_candidates(
     *,
     progress: Progress,
 ) -> QuantiseResult:
-    """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them."""
+    """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them.
+
+    `network.npz` is the float network with the channels of both.
+    """
     threads, quantisation = config.train.threads, config.quantise
+    network = dataclasses.replace(network, weights_per=quantisation.weights_per)
     images = splits["train"]
     count = min(quantisation.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
@@ -204,6 +208,7 @@ def quantise_candidates(
         threads=threads,
         progress=progress,
     )
+    save_network(folder / "network.npz", quantised.uncorrected)
     graphs = {"ptq": quantised.integers}
     if quantisation.steps:
         from mobiledeploy.training import qat, tensorflow_setup

@@ -31,6 +31,9 @@ Task: TypeAlias = Literal["classification", "binary", "multi-label", "regression
 of two classes; scores of classes of which any number are right; numbers of any kind."""
 Effort: TypeAlias = Literal["quick", "default", "best"]
 """How many techniques are tried to make the int8 network answer as the float one (`--effort`)."""
+WeightsPer: TypeAlias = Literal["channel", "tensor"]
+"""Whether each output channel of a convolution has a scale of its own, or all have one
+(`--weights-per`); a dense layer has one."""
 InputRange: TypeAlias = Literal["-1..1", "0..1", "0..255"]
 """The range of a network's input for pixels of 0 to 255 (`--input-range`)."""
 Scaling: TypeAlias = tuple[float, float]
@@ -44,6 +47,7 @@ CROPS: Final = get_args(Crop)
 COLOURS: Final = get_args(Colour)
 TASKS: Final = get_args(Task)
 EFFORTS: Final = get_args(Effort)
+WEIGHTS_PER: Final = get_args(WeightsPer)
 INPUT_RANGES: Final = get_args(InputRange)
 IMAGENET_RANGE: Final = "-1..1"
 """The input range that ImageNet's weights were trained with."""
@@ -204,6 +208,7 @@ class QuantiseConfig:
         learning_rate: Peak of the learning rate schedule.
         calibration_images: Number of training images that decide the activation ranges.
         effort: How many techniques of quantisation are tried.
+        weights_per: What has a scale of its own; absent from the JSON if channels have.
     """
 
     engine: QatEngine
@@ -212,6 +217,7 @@ class QuantiseConfig:
     learning_rate: float
     calibration_images: int
     effort: Effort = dataclasses.field(default="default", metadata=OMIT)
+    weights_per: WeightsPer = dataclasses.field(default="channel", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -219,8 +225,17 @@ class QuantiseConfig:
         _within("QAT steps", self.steps, 0, 100_000, option="--qat-steps")
         _within("QAT batch size", self.batch_size, 1, 4096)
         _within("QAT learning rate", self.learning_rate, *LEARNING_RATES)
-        _within("calibration images", self.calibration_images, 1, 100_000)
+        _within(
+            "calibration images", self.calibration_images, 1, 100_000,
+            option="--calibration-images",
+        )  # fmt: skip
         _choose("effort", self.effort, EFFORTS, option="--effort")
+        _choose("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
+        if self.weights_per == "tensor" and self.engine == "tfmot" and self.steps:
+            raise RequestError(
+                "`--qat-engine tfmot` trains weights per channel, not per tensor",
+                hint="leave out `--qat-engine`",
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +347,9 @@ class ImportConfig:
         bgr: Whether the network's channels are blue, green, red; absent from the JSON if not.
         qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
         effort: How many techniques of quantisation are tried.
+        weights_per: What has a scale of its own; absent from the JSON if channels have.
+        calibrate: The photos that decide the ranges, if they are not those of `data`; absent from
+            the JSON if they are.
     """
 
     model: str
@@ -347,10 +365,16 @@ class ImportConfig:
     bgr: bool = dataclasses.field(default=False, metadata=OMIT)
     qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
     effort: Effort = dataclasses.field(default="default", metadata=OMIT)
+    weights_per: WeightsPer = dataclasses.field(default="channel", metadata=OMIT)
+    calibrate: str = dataclasses.field(default="", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _within("calibration images", self.calibration_images, 1, 100_000)
+        _within(
+            "calibration images", self.calibration_images, 1, 100_000,
+            option="--calibration-images",
+        )  # fmt: skip
+        _choose("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
         _within("threads", self.threads, 1, 256, option="--threads")
         _choose("task", self.task, TASKS, option="--task")
         _choose("effort", self.effort, EFFORTS, option="--effort")

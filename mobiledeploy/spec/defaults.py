@@ -25,6 +25,7 @@ from mobiledeploy.spec.config import (
     QatLoss,
     QuantiseConfig,
     TrainConfig,
+    WeightsPer,
 )
 
 
@@ -97,6 +98,8 @@ def decide(
     qat_engine: QatEngine | None = None,
     qat_steps: int | None = None,
     effort: Effort | None = None,
+    weights_per: WeightsPer | None = None,
+    calibration_images: int | None = None,
     int8: bool = True,
     io: Io | None = None,
     head: Head = "softmax",
@@ -121,6 +124,9 @@ def decide(
         qat_steps: Steps of quantisation-aware training; 0 for post-training only.
         effort: How many techniques are tried to make the int8 network answer as the float one;
             see `pipeline.ladder`. By default `default`.
+        weights_per: Whether each channel of a convolution's kernel has a scale, or all have one;
+            by default `channel`.
+        calibration_images: How many training images decide the ranges, at most; by default 256.
         int8: False for float32 files.
         io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
@@ -142,9 +148,17 @@ def decide(
             hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
         )
     mean, std = SCALINGS[input_range]
-    if not int8 and (qat_steps or qat_engine is not None or effort is not None):
+    quantised = {
+        "--qat-steps": qat_steps or None,
+        "--qat-engine": qat_engine,
+        "--effort": effort,
+        "--weights-per": weights_per,
+        "--calibration-images": calibration_images,
+    }
+    given = [option for option, value in quantised.items() if value is not None]
+    if not int8 and given:
         raise RequestError(
-            "float files are not quantised, but `--qat-steps`, `--qat-engine` or `--effort` was "
+            f"float files are not quantised, but {', '.join(f'`{each}`' for each in given)} was "
             "given",
             hint="leave it out, or leave out `--float`",
         )
@@ -190,8 +204,11 @@ def decide(
             steps=recipe.qat_steps if qat_steps is None else qat_steps,
             batch_size=recipe.qat_batch_size,
             learning_rate=recipe.qat_learning_rate,
-            calibration_images=CALIBRATION_IMAGES,
+            calibration_images=CALIBRATION_IMAGES
+            if calibration_images is None
+            else calibration_images,
             effort=effort or "default",
+            weights_per=weights_per or "channel",
         ),
         export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
     )
@@ -212,6 +229,9 @@ def asked(config: BuildConfig) -> frozenset[str]:
         "learning_rate": train.learning_rate == usual.learning_rate,
         "qat_engine": config.quantise.engine == default.quantise.engine,
         "effort": config.quantise.effort == default.quantise.effort,
+        "weights_per": config.quantise.weights_per == default.quantise.weights_per,
+        "calibration_images": config.quantise.calibration_images
+        == default.quantise.calibration_images,
         "qat_steps": config.quantise.steps == default.quantise.steps,
         "int8": config.export.int8,
         "io": config.export.io == default.export.io,

@@ -122,6 +122,7 @@ def _feed(digest: "hashlib._Hash", value: object) -> None:
                 _feed(digest, value.pixels[start : start + 256])
         case Network():
             _feed(digest, value.architecture)
+            _feed(digest, value.weights_per)
             for weights in value.weights.values():
                 _feed(digest, weights.kernel)
                 _feed(digest, weights.bias)

@@ -84,7 +84,8 @@ def fine_tune(
         else None,
         progress=progress,
     )
-    return tensorflow_graph.network_of(network.architecture, variables)
+    trained = tensorflow_graph.network_of(network.architecture, variables)
+    return dataclasses.replace(trained, weights_per=network.weights_per)
 
 
 def with_teacher(student: TrainableModel, network: Network) -> TrainableModel:

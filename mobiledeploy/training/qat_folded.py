@@ -9,6 +9,7 @@ Tensors are rounded to TFLite's int8 grids: kernels to -127..127 with one scale 
 straight through inside a range and are 0 outside.
 """
 
+import dataclasses
 from typing import Final
 
 from mobiledeploy.base.progress import Progress, silent
@@ -16,7 +17,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import QuantiseConfig
+from mobiledeploy.spec.config import QuantiseConfig, WeightsPer
 from mobiledeploy.training import loop, qat, tensorflow_graph, tensorflow_setup
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
@@ -60,12 +61,13 @@ def train_quantised(
         else None,
         progress=progress,
     )
-    return tensorflow_graph.network_of(network.architecture, variables), ranges
+    trained = tensorflow_graph.network_of(network.architecture, variables)
+    return dataclasses.replace(trained, weights_per=network.weights_per), ranges
 
 
 def model_of(network: Network, variables: WeightPairs, ranges: Ranges) -> TrainableModel:
     """Return the fake-quantised network for the training loop."""
-    apply = fake_quantised_layers(variables)
+    apply = fake_quantised_layers(variables, network.weights_per)
     observe = fake_quantised_activations(ranges)
     return TrainableModel(
         variables=tuple(variable for pair in variables.values() for variable in pair),
@@ -75,19 +77,22 @@ def model_of(network: Network, variables: WeightPairs, ranges: Ranges) -> Traina
     )
 
 
-def fake_quantised_kernel(layer: Layer, values: TfTensor) -> TfTensor:
+def fake_quantised_kernel(
+    layer: Layer, values: TfTensor, weights_per: WeightsPer = "channel"
+) -> TfTensor:
     """Return a kernel rounded to its int8 grid, same shape.
 
     Args:
         layer: The layer with this kernel.
         values: float32, in Keras's order.
+        weights_per: What of a convolution's kernel has a scale of its own.
 
     Raises:
         ValueError: The layer has no kernel.
     """
     tf = tensorflow_setup.tensorflow()
     match layer.op:
-        case "dense":
+        case "dense" | "conv" | "depthwise" if layer.op == "dense" or weights_per == "tensor":
             bound = _largest_magnitude(values, None)
             return tf.quantization.fake_quant_with_min_max_vars(
                 values, -bound, bound, narrow_range=True
@@ -115,18 +120,20 @@ def _largest_magnitude(values: TfTensor, axes: tuple[int, ...] | None) -> TfTens
     return tf.stop_gradient(tf.maximum(tf.reduce_max(tf.abs(values), axes), SMALLEST_RANGE))
 
 
-def fake_quantised_layers(weights: WeightPairs) -> Apply:
+def fake_quantised_layers(weights: WeightPairs, weights_per: WeightsPer = "channel") -> Apply:
     """Return the `apply` of `forward` with kernels rounded to int8 grids; biases stay float.
 
     Args:
         weights: Kernel and bias by layer name.
+        weights_per: What of a convolution's kernel has a scale of its own.
     """
     tf = tensorflow_setup.tensorflow()
 
     def apply(layer: Layer, source: TfTensor) -> TfTensor:
         values, bias = weights[layer.name]
         return tf.nn.bias_add(
-            convolve_to_train(layer, source, fake_quantised_kernel(layer, values)), bias
+            convolve_to_train(layer, source, fake_quantised_kernel(layer, values, weights_per)),
+            bias,
         )
 
     return apply

@@ -54,6 +54,15 @@ def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
     assert contract["classes"] == 10
 
 
+@pytest.mark.slow
+def test_the_layers_of_a_trained_network_are_explained(small_build: Path, tmp_path: Path) -> None:
+    done = mobiledeploy("explain", small_build, "--json", "-q", cwd=tmp_path)
+    document = printed(done, "explain")
+    assert len(document["layers"]) == 29
+    report = json.loads((small_build / "report.json").read_text())
+    assert document["same"] == report["float_agreement"]["same"]["correct"]
+
+
 def test_golden_vectors_vary(small_build: Path) -> None:
     with np.load(small_build / "golden.npz", allow_pickle=False) as archive:
         assert len(np.unique(archive["logits"], axis=0)) > 1

@@ -152,3 +152,24 @@ def test_names_do_not_change_the_digest(network: Network, ranges: Ranges) -> Non
         last, output=dataclasses.replace(last.output, name="another name")
     )
     assert same_function(dataclasses.replace(graph, nodes=(*graph.nodes[:-1], renamed)), graph)
+
+
+def test_weights_per_tensor_have_the_scale_of_their_widest_channel(
+    network: Network, ranges: Ranges
+) -> None:
+    per_channel = quantise(network, ranges)
+    per_tensor = quantise(dataclasses.replace(network, weights_per="tensor"), ranges)
+    certify(per_tensor)
+    convolutions = [node for node in per_channel.nodes if isinstance(node, Conv)]
+    assert any(each.depthwise for each in convolutions)
+    for wide in convolutions:
+        narrow = node(per_tensor, wide.output.name)
+        scale = wide.weights.kernel_scale.max()
+        np.testing.assert_array_equal(
+            narrow.weights.kernel_scale, np.full(wide.output.shape[-1], scale)
+        )
+        (expected, _), (received, _) = (
+            each.weights.real(each.channel_axis) for each in (wide, narrow)
+        )
+        assert np.abs(received - expected).max() <= 1.01 * scale
+    assert node(per_tensor, "logits").weights.kernel_scale.shape == (1,)

@@ -1,8 +1,12 @@
 """A model file becomes a build folder that takes pixels as the file was trained with."""
 
+import dataclasses
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import accuracy_networks
 import grey_levels
 import numpy as np
 import onnx
@@ -14,17 +18,20 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.preprocess import to_int8
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.pipeline import input_range
 from mobiledeploy.pipeline.prepare import _unsupported, read_model
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
-from mobiledeploy.spec.config import ImportConfig
+from mobiledeploy.spec.config import WEIGHTS_PER, ImportConfig
 from mobiledeploy.spec.contract import Contract
 from mobiledeploy.spec.results import BuildReport
+from mobiledeploy.targets import float_tflite
 from mobiledeploy.verify import build
 from mobiledeploy.verify.outputs import golden
 
@@ -237,3 +244,81 @@ def test_folders_count_one_label_each_where_several_may_hold(photos: Path, tmp_p
     assert [line.present.total for line in report.label_scores] == [8] * 3
     verified = build.verify(out, data=photos)
     assert verified.scores == ()
+
+
+def spread(graph: FloatGraph) -> FloatGraph:
+    """Return the same function, with channels of `expansion` and `projection` apart."""
+    factors = (2.0 ** np.linspace(-5, 5, 16)).astype(np.float32)
+    nodes = []
+    for node in graph.nodes:
+        arrays = dict(node.arrays)
+        if node.name == "depthwise":
+            arrays = {name: array * factors for name, array in arrays.items()}
+        if node.name == "projection":
+            arrays["kernel"] = arrays["kernel"] / factors[:, np.newaxis]
+        nodes.append(dataclasses.replace(node, arrays=arrays))
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def test_weights_per_tensor_have_one_scale_after_every_technique(tmp_path: Path) -> None:
+    graph = spread(accuracy_networks.residual_graph(shape=(16, 16, 3)))
+    model = tmp_path / "model.tflite"
+    model.write_bytes(float_tflite.write(graph))
+    contracts, sqnr, equalised = [], {}, False
+    for per in WEIGHTS_PER:
+        out = tmp_path / per
+        report = quantize(
+            model, out, scaling=SCALINGS["-1..1"], weights_per=per, calibration_images=40
+        )
+        assert report.holds
+        sqnr[per] = [rung.sqnr for rung in report.rungs]
+        equalised = any(rung.name == "equalisation" and rung.kept for rung in report.rungs)
+        integers = tflite_reader.read_file(out / "model.tflite")
+        convolutions = [node for node in integers.nodes if isinstance(node, Conv)]
+        scales = [len(np.unique(node.weights.kernel_scale)) for node in convolutions]
+        assert len(scales) == 4
+        assert (max(scales) == 1) == (per == "tensor")
+        contract = json.loads((out / "contract.json").read_text())
+        contracts.append([sorted(contract), contract["input"]])
+    assert equalised
+    assert contracts[0] == contracts[1]
+    assert max(sqnr["tensor"]) > sqnr["tensor"][0] + 3
+
+
+def test_photos_apart_from_the_data_calibrate(photos: Path, tmp_path: Path) -> None:
+    scaling = SCALINGS["0..1"]
+    model = grey_levels.classifier(tmp_path / "model.onnx", scaling, len(NAMES))
+    dark = tmp_path / "photos"
+    shutil.copytree(photos / "a", dark / "anything")
+    made = {}
+    variants: dict[str, dict[str, Any]] = {
+        "own": {},
+        "few": {"calibration_images": 2},
+        "dark": {"calibrate": dark, "calibration_images": 5},
+    }
+    for name, options in variants.items():
+        out = tmp_path / name
+        report = quantize(model, out, data=photos, scaling=scaling, effort="quick", **options)
+        assert report.holds
+        held = manifest.read(out)
+        made[name] = tflite_reader.read_file(out / "model.tflite"), held
+        assert len(read_evaluation(out / "evaluation.npz").names) == 8
+    (own, first), (_, few), (dark_graph, other) = made.values()
+    assert isinstance(few.config, ImportConfig)
+    assert isinstance(other.config, ImportConfig)
+    assert (few.config.calibration_images, other.config.calibration_images) == (2, 5)
+    assert other.config.calibrate == str(dark)
+    assert first.data_digest == few.data_digest != other.data_digest
+    # Photos of the darkest class only: the brighter ones are beyond the range.
+    assert dark_graph.tensors()["conv"].scale < own.tensors()["conv"].scale / 2
+
+
+def test_photos_that_calibrate_need_photos_that_judge(photos: Path, tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    with pytest.raises(RequestError, match="received synthetic images"):
+        quantize(model, tmp_path / "build", scaling=SCALINGS["0..1"], calibrate=photos)
+    values = tmp_path / "values.npy"
+    np.save(values, np.zeros((8, 7), np.float32))
+    small = small_floats.file(tmp_path / "small.tflite", (7,), 3)
+    with pytest.raises(RequestError, match="takes values, no pixels"):
+        quantize(small, tmp_path / "build", data=values, calibrate=photos)

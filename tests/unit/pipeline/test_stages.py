@@ -1,6 +1,7 @@
 """The candidate is chosen by validation images; a head is checked before it is trained."""
 
 import math
+from pathlib import Path
 
 import graphs
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import silent
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.network import Network
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.network.network import Network, load_network
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.pipeline import stages
+from mobiledeploy.pipeline.build import build
 from mobiledeploy.pipeline.stages import Scored, choose_candidate
+from mobiledeploy.spec import defaults
 from mobiledeploy.spec.config import SCALINGS
 from mobiledeploy.spec.results import Accuracy, Candidate, ClassOrder, InputChoice
 from mobiledeploy.training import predict, tensorflow_setup
@@ -66,6 +71,21 @@ def test_qat_is_shipped_only_where_a_paired_test_finds_it_better(qat: Scored, ch
 
 def test_test_images_do_not_decide() -> None:
     assert choose_candidate((PTQ, candidate("qat", right=34, loss=0.5, test=60))).chosen == "ptq"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_weights_per_tensor_have_one_scale_in_a_build(tmp_path: Path) -> None:
+    config = defaults.decide(
+        arch="v1", qat_steps=2, epochs=1, weights_per="tensor", calibration_images=40, threads=2
+    )
+    build(config, tmp_path / "build")
+    integers = tflite_reader.read_file(tmp_path / "build/model.tflite")
+    convolutions = [node for node in integers.nodes if isinstance(node, Conv)]
+    assert len(convolutions) == 27
+    assert {len(set(node.weights.kernel_scale.tolist())) for node in convolutions} == {1}
+    network = load_network(tmp_path / "build/quantise/network.npz")
+    assert network.weights_per == "tensor"
 
 
 CHANCE = "; the counts are equal or differ by chance (p = 1), so the loss decides"

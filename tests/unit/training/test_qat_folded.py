@@ -77,3 +77,11 @@ def test_every_weight_has_its_own_gradient(network: Network) -> None:
         total = tf.reduce_sum(qat_folded.fake_quantised_kernel(layer, values))
     # The scale is no path for gradients: every weight has exactly its own.
     np.testing.assert_array_equal(tape.gradient(total, values), np.ones(values.shape))
+
+
+@pytest.mark.parametrize("name", ["stem", "filter", "project"])
+def test_with_weights_per_tensor_all_channels_have_one_scale(network: Network, name: str) -> None:
+    values = network.weights[name].kernel
+    rounded = qat_folded.fake_quantised_kernel(layer_of(network, name), values, "tensor").numpy()
+    scale = np.abs(values).max() / 127
+    np.testing.assert_allclose(rounded / scale, np.rint(values / scale), atol=1e-3)
