@@ -49,7 +49,7 @@ TECHNIQUES: Final[tuple[Technique, ...]] = (
     "bias correction", "ranges by error", "equalisation", "weight rounding", "distillation",
 )  # fmt: skip
 """In the order in which they are tried. Biases first: their mean error hides what others give."""
-LAST: Final[Mapping[Effort, int]] = {"quick": 0, "default": 3, "best": 5}
+LAST: Final[Mapping[Effort, int]] = {"quick": 0, "default": 4, "best": 5}
 """How many of the techniques are tried."""
 PLAIN: Final = "extremes"
 """The first rung: post-training quantisation with the extremes as ranges."""
