@@ -260,6 +260,7 @@ class _Maker:
         self._equalised = functools.cache(self._equalise)
         self._network = functools.cache(self._with_kernels)
         self._ranges = functools.cache(self._measured)
+        self._integers = functools.cache(self._quantised)
         self._errors = functools.cache(self._mean_errors)
 
     def obstacle(self, technique: Technique, best: Quantised) -> WhyNotTried | None:
@@ -319,7 +320,7 @@ class _Maker:
             return to_network(self._equalised()[0], self._plain.architecture.scaling)
         return self._plain
 
-    def _integers(self, *, equalised: bool, rounded: bool) -> IntegerGraph:
+    def _quantised(self, *, equalised: bool, rounded: bool) -> IntegerGraph:
         """Return integers of which only the kernels count: these do not depend on ranges."""
         network = self._network(equalised=equalised, rounded=rounded)
         return quantise(network, self._ranges(equalised=equalised, by_error=False))
