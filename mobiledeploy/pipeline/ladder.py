@@ -49,7 +49,7 @@ TECHNIQUES: Final[tuple[Technique, ...]] = (
     "bias correction", "ranges by error", "equalisation", "weight rounding", "distillation",
 )  # fmt: skip
 """In the order in which they are tried. Biases first: their mean error hides what others give."""
-LAST: Final[Mapping[Effort, int]] = {"quick": 0, "default": 3, "best": 5}
+LAST: Final[Mapping[Effort, int]] = {"quick": 0, "default": 4, "best": 5}
 """How many of the techniques are tried."""
 PLAIN: Final = "extremes"
 """The first rung: post-training quantisation with the extremes as ranges."""
@@ -260,6 +260,7 @@ class _Maker:
         self._equalised = functools.cache(self._equalise)
         self._network = functools.cache(self._with_kernels)
         self._ranges = functools.cache(self._measured)
+        self._integers = functools.cache(self._quantised)
         self._errors = functools.cache(self._mean_errors)
 
     def obstacle(self, technique: Technique, best: Quantised) -> WhyNotTried | None:
@@ -320,7 +321,7 @@ class _Maker:
             return dataclasses.replace(network, weights_per=self._plain.weights_per)
         return self._plain
 
-    def _integers(self, *, equalised: bool, rounded: bool) -> IntegerGraph:
+    def _quantised(self, *, equalised: bool, rounded: bool) -> IntegerGraph:
         """Return integers of which only the kernels count: these do not depend on ranges."""
         network = self._network(equalised=equalised, rounded=rounded)
         return quantise(network, self._ranges(equalised=equalised, by_error=False))

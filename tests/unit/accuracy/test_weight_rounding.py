@@ -37,6 +37,14 @@ def test_dead_inputs_round_to_the_nearest() -> None:
     np.testing.assert_array_equal(closest(rows, np.zeros((3, 3))), [[0, 2, -2]])
 
 
+def test_the_weight_that_gives_a_channel_its_scale_stays() -> None:
+    powers = np.array([0.5, 1, 1, 1])
+    second = np.outer(powers, powers) + 1e-6 * np.eye(4)
+    codes = closest(np.array([[126.99999, 50.55, 50.55, 50.55]]), second)
+    # The errors of the others would move it by more than half a step.
+    assert codes.tolist() == [[127, 51, 50, 51]]
+
+
 def test_moments_of_nothing_are_damped_until_they_can_be_inverted() -> None:
     second = np.eye(6) - 0.4  # its least eigenvalue is negative
     codes = closest(np.full((2, 6), 0.3), second)
