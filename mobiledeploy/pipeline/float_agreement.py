@@ -76,7 +76,8 @@ def one_class(images: Evaluation, task: Task, names: Sequence[str]) -> list[str]
     given = np.unique(logits[:, 0] > 0 if task == "binary" else logits.argmax(axis=1))
     if len(given) > 1 or (labels is not None and len(np.unique(labels)) == 1):
         return []
-    return [
+    warning = (
         f"the float network gives the class `{names[int(given[0])]}` for all {len(logits)} images "
         "that are held back: if they are of several classes, check the input range"
-    ]
+    )
+    return [warning]

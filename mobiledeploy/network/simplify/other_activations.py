@@ -1,6 +1,7 @@
 """Write clips, hard sigmoids and ELUs that no int8 operator has by those that there are."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ def write_other_activations(graph: FloatGraph) -> FloatGraph:
     return rewrite(graph, {node.name: _written(node, shapes) for node in graph.nodes})
 
 
-def _written(node: FloatNode, shapes: dict[str, Shape]) -> tuple[FloatNode, ...]:
+def _written(node: FloatNode, shapes: Mapping[str, Shape]) -> tuple[FloatNode, ...]:
     match node.op:
         case "clip":
             low, high = node.attributes["low"], node.attributes["high"]
@@ -41,13 +42,14 @@ def _written(node: FloatNode, shapes: dict[str, Shape]) -> tuple[FloatNode, ...]
             return _Parts(node, shapes).clip(alpha, beta, 0.0, 1.0)
         case "elu":
             return _Parts(node, shapes).elu(node.attributes["alpha"])
-    return (node,)
+        case _:
+            return (node,)
 
 
 class _Parts:
     """The nodes in place of one, the last of which has its name."""
 
-    def __init__(self, node: FloatNode, shapes: dict[str, Shape]) -> None:
+    def __init__(self, node: FloatNode, shapes: Mapping[str, Shape]) -> None:
         self._node, self._source = node, node.inputs[0]
         self._channels = shapes[node.name][-1]
 
