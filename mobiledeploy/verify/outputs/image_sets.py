@@ -430,13 +430,13 @@ def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
-    """Return labels numbered like the classes; None if a folder's name is none of them.
+    """Return labels numbered like the classes; None without folders, or if one is named otherwise.
 
     Names may differ in what readers overlook; see `data.class_names.places`.
     """
     places = [
         place for place in class_names.places(dataset.class_names, names) if place is not None
     ]
-    if len(places) < len(dataset.class_names):
+    if not places or len(places) < len(dataset.class_names):
         return None
     return np.array(places, np.int64)[dataset.labels]
