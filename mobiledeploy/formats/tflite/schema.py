@@ -277,6 +277,7 @@ LOGISTIC have none."""
 class Model:
     """Slots of a file's root table."""
 
+    VERSION: Final = 0
     OPERATOR_CODES: Final = 1
     SUBGRAPHS: Final = 2
     DESCRIPTION: Final = 3
@@ -301,6 +302,7 @@ class SubGraph:
     INPUTS: Final = 1
     OUTPUTS: Final = 2
     OPERATORS: Final = 3
+    NAME: Final = 4
 
 
 class Operator:
