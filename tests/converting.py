@@ -380,3 +380,66 @@ def with_computed_shape() -> bytes:
     return model.finish(
         description="shapes", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": logits}
     )
+
+
+def dilated(
+    border: list[list[int]],
+    cut: list[list[int]],
+    out: tuple[int, int],
+    *,
+    depthwise: bool = False,
+    back: tuple[int, int] = (2, 3),
+) -> bytes:
+    """A `.tflite` of 9 by 13 pixels with a convolution whose window skips every second row.
+
+    TensorFlow's converter writes it so: SPACE_TO_BATCH_ND, the convolution, BATCH_TO_SPACE_ND.
+
+    Args:
+        border: What is added around the image: above and below, left and right.
+        cut: What is cut off the result.
+        out: Height and width of the result.
+        depthwise: Whether the convolution is.
+        back: The block of BATCH_TO_SPACE_ND; that of SPACE_TO_BATCH_ND is (2, 3).
+    """
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    random, model = np.random.default_rng(3), TfliteWriter()
+    (top, bottom), (left, right) = border
+    high, wide = (9 + top + bottom) // 2, (13 + left + right) // 3
+
+    def activation(name: str, shape: tuple[int, ...], scale: float, zero: int) -> int:
+        return model.activation(name, np.int8, shape, scale=np.float32(scale), zero_point=zero)
+
+    def numbers(name: str, values: object) -> int:
+        return model.constant(name, np.array(values, np.int32))
+
+    image = activation("image", (1, 9, 13, 3), 0.02, -7)
+    batch = activation("batch", (6, high, wide, 3), 0.02, -7)
+    inner = activation("inner", (6, high - 2, wide - 2, 3), 0.05, 11)
+    result = activation("result", (1, *out, 3), 0.05, 11)
+    shape = (1, 3, 3, 3) if depthwise else (3, 3, 3, 3)
+    scales = random.uniform(0.002, 0.004, 3).astype(np.float32)
+    kernel = model.constant(
+        "kernel",
+        random.integers(-127, 128, shape).astype(np.int8),
+        scale=scales,
+        axis=3 if depthwise else 0,
+    )
+    bias = model.constant(
+        "bias", random.integers(-900, 900, 3).astype(np.int32), scale=np.float32(0.02) * scales
+    )
+    one = {"StrideH": 1, "StrideW": 1, "Padding": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    block = numbers("block", [2, 3])
+    ends = [image, block, numbers("border", border)]
+    model.operator("SPACE_TO_BATCH_ND", 2, ends, batch, "SpaceToBatchNDOptions")
+    if depthwise:
+        options = {"DepthMultiplier": 1, **one}
+        ends = [batch, kernel, bias]
+        model.operator("DEPTHWISE_CONV_2D", 3, ends, inner, "DepthwiseConv2DOptions", **options)
+    else:
+        model.operator("CONV_2D", 3, [batch, kernel, bias], inner, "Conv2DOptions", **one)
+    ends = [inner, numbers("back", back), numbers("cut", cut)]
+    model.operator("BATCH_TO_SPACE_ND", 2, ends, result, "BatchToSpaceNDOptions")
+    return model.finish(
+        description="dilated", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": result}
+    )

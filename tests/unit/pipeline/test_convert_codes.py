@@ -268,3 +268,36 @@ def test_operators_without_a_form_are_named_with_where_they_are_listed() -> None
     with pytest.raises(ConversionError, match="COS is no operator") as caught:
         as_onnx(data)
     assert "docs/convert.md" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("border", "cut", "out"),
+    [
+        ([[2, 3], [3, 5]], [[0, 1], [0, 2]], (9, 13)),
+        ([[0, 1], [0, 2]], [[0, 1], [0, 2]], (5, 7)),
+        ([[1, 2], [2, 0]], [[1, 0], [1, 0]], (7, 8)),
+    ],
+    ids=["same", "valid", "cut off above"],
+)
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_a_convolution_of_a_batch_of_pixels_apart_becomes_a_dilated_one(
+    border: list[list[int]], cut: list[list[int]], out: tuple[int, int], depthwise: bool
+) -> None:
+    data = converting.dilated(border, cut, out, depthwise=depthwise)
+    result = same_codes(data, np.int8)
+    (layer,) = read_onnx(parse(result.data)).layers
+    assert layer.dilations == (2, 3)
+    assert result.operators == ()
+
+
+@pytest.mark.parametrize(
+    ("cut", "out", "back"),
+    [([[1, 0], [1, 0]], (4, 6), (2, 3)), ([[0, 1], [0, 1]], (8, 7), (3, 2))],
+    ids=["more is cut off than was added", "another block"],
+)
+def test_other_batches_of_pixels_are_refused_by_name(
+    cut: list[list[int]], out: tuple[int, int], back: tuple[int, int]
+) -> None:
+    data = converting.dilated([[0, 1], [0, 2]], cut, out, back=back)
+    with pytest.raises(ConversionError, match=r"0, SPACE_TO_BATCH_ND .*\n.*2, BATCH_TO_SPACE_ND"):
+        as_onnx(data)
