@@ -1,6 +1,7 @@
 """Finished int8 files of other tools, small enough to convert in a test."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -442,4 +443,63 @@ def dilated(
     model.operator("BATCH_TO_SPACE_ND", 2, ends, result, "BatchToSpaceNDOptions")
     return model.finish(
         description="dilated", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": result}
+    )
+
+
+def float_parts(
+    operators: Sequence[str], *, moved: bool = False, out: Grid = (0.05, -20)
+) -> bytes:
+    """A `.tflite` of int8 that computes operators of one element in float32.
+
+    Args:
+        operators: Their names. PRELU and ADD get a constant for each of three channels, and MUL
+            what the first operator reads.
+        moved: Whether a REDUCE_MAX of each channel follows, also in float32.
+        out: The output's grid; the input's is (0.05, -20).
+    """
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model, shape = TfliteWriter(), (1, 16, 16, 3)
+
+    def codes(name: str, grid: Grid, size: tuple[int, ...] = shape) -> int:
+        scale, zero = grid
+        return model.activation(name, np.int8, size, scale=np.float32(scale), zero_point=zero)
+
+    def operator(name: str, version: int, ends: list[int], target: int) -> int:
+        options = {"ADD": "AddOptions", "MUL": "MulOptions", "REDUCE_MAX": "ReducerOptions"}
+        model.operator(name, version, ends, target, options.get(name, ""))
+        return target
+
+    image, pooled = codes("image", (0.05, -20)), codes("pooled", (0.05, -20))
+    _one_pixel(model, image, pooled, 2)
+    real = model.activation("real", np.float32, shape)
+    last = operator("DEQUANTIZE", 2, [pooled], real)
+    for number, name in enumerate(operators):
+        ends = [last]
+        if name in {"PRELU", "ADD"}:
+            values = np.array([[[0.11, -0.3, 0.57]]], np.float32)
+            ends.append(model.constant(f"{number}/constant", values))
+        elif name == "MUL":
+            ends.append(real)
+        last = operator(name, 1, ends, model.activation(f"{number}/{name}", np.float32, shape))
+    if moved:
+        axes = model.constant("axes", np.array([1, 2], np.int32))
+        last = operator("REDUCE_MAX", 1, [last, axes], model.activation("max", np.float32, (1, 3)))
+    size = (1, 3) if moved else shape
+    result, end = codes("result", out, size), codes("end", out, size)
+    operator("QUANTIZE", 1, [last], result)
+    if moved:
+        kernel = np.random.default_rng(1).integers(-99, 99, (6, 3)).astype(np.int8)
+        scale = np.array([0.002], np.float32)
+        ends = [
+            result,
+            model.constant("kernel", kernel, scale=scale),
+            model.constant("bias", np.zeros(6, np.int32), scale=np.float32(out[0]) * scale),
+        ]
+        end = codes("logits", (0.002, 3), (1, 6))
+        model.operator("FULLY_CONNECTED", 4, ends, end, "FullyConnectedOptions")
+    else:
+        _one_pixel(model, result, end, 2)
+    return model.finish(
+        description="floats", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": end}
     )

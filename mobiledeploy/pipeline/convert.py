@@ -370,9 +370,11 @@ def to_format(
     """
     whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
-    whole, tables = with_tables(whole, _not_read(layers))
-    layers = _with_operators(_read(whole), tables) if tables else layers
-    made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
+    given = whole
+    whole, tables = with_tables(given, _not_read(layers))
+    replaced = whole is not given
+    layers = _with_operators(_read(whole), tables) if replaced else layers
+    made = _graph(whole, layers, tables=replaced, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
     rounded = tuple(_of_float_sums(file, layers, close))
     if graph is None or (rounded and not allow_inexact):
@@ -455,7 +457,7 @@ def to_format(
         added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
         | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
-        layers=layers if tables else None,
+        layers=layers if replaced else None,
     )
 
 
@@ -543,9 +545,15 @@ def _read(file: ModelFile) -> Reading:
 
 
 def _not_read(layers: Reading) -> frozenset[str]:
-    """Return what layers write that are not understood."""
+    """Return what layers write that are not understood.
+
+    Not those of a `.tflite` that have faults: they may give other codes on another CPU.
+    """
+    faulty = layers.format == "onnx"
     return frozenset(
-        layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
+        layer.name
+        for layer in layers.layers
+        if (faulty if layer.faults else layer.kind == "unknown")
     )
 
 
@@ -562,9 +570,15 @@ def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
 
 
 def _graph(
-    file: ModelFile, layers: Reading, *, inexact: bool, in_floats: Collection[str]
+    file: ModelFile,
+    layers: Reading,
+    *,
+    tables: bool,
+    inexact: bool,
+    in_floats: Collection[str],
 ) -> GraphOfReading:
-    if file.format == "tflite":
+    """Return the graph of a file, of which each table is said if it got some here."""
+    if file.format == "tflite" and not tables:
         try:
             graph = tflite_reader.read(file.tflite)
         except ConversionError:

@@ -301,3 +301,49 @@ def test_other_batches_of_pixels_are_refused_by_name(
     data = converting.dilated([[0, 1], [0, 2]], cut, out, back=back)
     with pytest.raises(ConversionError, match=r"0, SPACE_TO_BATCH_ND .*\n.*2, BATCH_TO_SPACE_ND"):
         as_onnx(data)
+
+
+@pytest.mark.parametrize(
+    ("operators", "form"),
+    [
+        (["ELU"], "ELU"),
+        (["NEG"], "NEG"),
+        (["PRELU"], "PRELU"),
+        (["ADD", "ABS", "SQRT", "TANH", "MUL"], "ADD"),
+        ([], "DEQUANTIZE"),
+    ],
+)
+def test_float_operators_of_one_element_become_a_table_that_litert_computes(
+    operators: list[str], form: str
+) -> None:
+    result = same_codes(converting.float_parts(operators, out=(0.031, 5)), np.int8)
+    (table,) = result.operators
+    assert (table.operator, table.form, table.layer) == (form, "table", "result")
+    layers = read_onnx(parse(result.data)).layers
+    assert [layer.kind for layer in layers] == ["max_pool", "table", "max_pool"]
+
+
+def test_operators_of_floats_that_only_move_values_move_codes() -> None:
+    result = same_codes(converting.float_parts([], moved=True), np.int8)
+    assert result.operators == ()
+    layers = read_onnx(parse(result.data)).layers
+    assert [layer.kind for layer in layers] == ["max_pool", "reduce_max", "dense"]
+    result = same_codes(converting.float_parts([], moved=True, out=(0.03, 9)), np.int8)
+    assert [each.form for each in result.operators] == ["table"]
+
+
+def test_an_int8_operator_that_no_reader_knows_becomes_a_table() -> None:
+    grids = (0.043, -9), (0.021, -100)
+    data = converting.of_one_operator("ABS", np.int8, grids, options="AbsOptions")
+    (table,) = same_codes(data, np.int8).operators
+    assert (table.operator, table.form) == ("ABS", "table")
+
+
+def test_a_function_of_two_tensors_is_no_table_of_one() -> None:
+    file = TfliteFile(converting.float_parts(["ELU", "MUL"]))
+    image, product = file.index("image"), file.writer("1/MUL")
+    other = file.add_tensor("real", "another image")
+    file.add_operator(0, "DEQUANTIZE", [image], [other], version=2)
+    product.inputs = np.array([product.inputs[0], other], np.int32)
+    with pytest.raises(ConversionError, match="2, DEQUANTIZE"):
+        as_onnx(file.bytes())
