@@ -224,8 +224,10 @@ def convert(
         words = f"the source's runtime computes {count} in float32: codes may miss by 1"
         progress(Event("convert", words))
         converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
-    # What the other kernels of both runtimes give says nothing about the conversion.
-    options = Options(threads=threads, only_main=True, locate=False)
+    # What the other kernels of both runtimes give says nothing about the conversion. Which layer
+    # differs is known already if the source's runtime computes some in floats.
+    locate: Literal["never", "differing"] = "never" if floats else "differing"
+    options = Options(threads=threads, only_main=True, locate=locate)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
@@ -830,7 +832,7 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
     if source == "onnx":
         if layers.input.scale is None and len(read) < len(obstacles):
             return _NORMALISE_BEFORE
-        if any(layer.kind == "unknown" and layer.op in _OF_SHAPES for layer in read):
+        if any(layer.op in _OF_SHAPES and _is_form(layer) for layer in read):
             return _PROCESS_BEFORE
         if any(layer.output.scale is None for layer in read):
             return _QUANTISE_ALL
@@ -839,7 +841,10 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
             "convert the file from before it was compiled, if that is an accelerator's operator "
             "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
-    if any(layer.kind == "unknown" and not layer.faults for layer in read):
+    if any(
+        layer.kind == "unknown" and all(fault.field == "mode" for fault in layer.faults)
+        for layer in read
+    ):
         return (
             "`docs/convert.md` names the operators that can be converted: leave the others out of "
             "the network, such as what it does behind its scores"
@@ -848,6 +853,11 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
         "make the file again from its float network: `mobiledeploy quantize` chooses scales with "
         "which both files are exact"
     )
+
+
+def _is_form(layer: StoredLayer) -> bool:
+    """Whether a layer of a known operator is not understood."""
+    return layer.kind == "unknown" and {fault.field for fault in layer.faults} == {"form"}
 
 
 def _report(

@@ -11,7 +11,6 @@ import jsonschema
 import numpy as np
 import numpy.typing as npt
 import pytest
-import referencing
 from typer.testing import CliRunner
 
 from mobiledeploy import reading
@@ -356,7 +355,7 @@ def test_everything_that_has_no_form_is_named_at_once(tmp_path: Path) -> None:
             node.op_type = "Sin"
     with pytest.raises(ConversionError, match="because of 2 places") as caught:
         converted(model.SerializeToString(), "tflite")
-    assert str(caught.value).count("Sin is no operator of an integer graph") == 2
+    assert str(caught.value).count("Sin cannot be converted") == 2
     assert "operator " in str(caught.value)
 
 
@@ -389,15 +388,9 @@ def test_the_command_writes_the_file_and_its_json_follows_the_schema(tmp_path: P
     assert document["exact"]
     assert document["equal_images"] == document["images"] > 0
     assert target.read_bytes() == written(graph, "onnx")
-    schemas = {
-        name: json.loads((SCHEMAS / name).read_text())
-        for name in ("convert.schema.json", "verify.schema.json")
-    }
-    registry = referencing.Registry().with_resources(
-        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
-    )
-    validator = jsonschema.Draft202012Validator(schemas["convert.schema.json"], registry=registry)
-    validator.validate(document)
+    for part, name in ((document, "convert"), (document["verification"], "verify")):
+        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+        jsonschema.Draft202012Validator(schema).validate(part)
     assert codec.load(convert.ConvertReport, document, where="stdout").exact
 
 

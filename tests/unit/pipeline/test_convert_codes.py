@@ -200,7 +200,7 @@ def test_a_constant_of_another_shape_is_named() -> None:
     data = converting.of_one_operator(
         "ADD", np.int8, ((0.05, 3), (0.07, 4)), constant=constant, options="AddOptions"
     )
-    with pytest.raises(ConversionError, match="no single code, nor one a channel") as caught:
+    with pytest.raises(ConversionError, match="expected one code, or one a channel") as caught:
         as_onnx(data)
     assert "mobiledeploy quantize" in str(caught.value.hint)
 
@@ -265,7 +265,7 @@ def test_custom_operators_are_named_with_what_to_do() -> None:
 
 def test_operators_without_a_form_are_named_with_where_they_are_listed() -> None:
     data = converting.of_one_operator("COS", np.int8, ((0.05, 3), (0.05, 3)))
-    with pytest.raises(ConversionError, match="COS is no operator") as caught:
+    with pytest.raises(ConversionError, match="COS cannot be converted") as caught:
         as_onnx(data)
     assert "docs/convert.md" in str(caught.value.hint)
 
@@ -346,4 +346,11 @@ def test_a_function_of_two_tensors_is_no_table_of_one() -> None:
     file.add_operator(0, "DEQUANTIZE", [image], [other], version=2)
     product.inputs = np.array([product.inputs[0], other], np.int32)
     with pytest.raises(ConversionError, match="2, DEQUANTIZE"):
+        as_onnx(file.bytes())
+
+
+def test_what_a_layer_is_refused_for_that_reads_a_refused_one_is_no_place_of_its_own() -> None:
+    file = TfliteFile(converting.float_parts([], moved=True))
+    file.insert("TILE", "result", file.add_constant("times", np.array([1, 2], np.int32)))
+    with pytest.raises(ConversionError, match=r"because of 1 place:\n.*TILE cannot be converted"):
         as_onnx(file.bytes())
