@@ -514,11 +514,14 @@ class _Maker:
         line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
         if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
-            image = dataclasses.replace(output, shape=pixels.shape)
+            vector = pixels.shape != source.shape
+            pixel = self._unique(f"{name}/pixel") if vector else name
+            image = dataclasses.replace(output, name=pixel, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)
             if convolution is not None:
                 self._note(index, output, "convolution", same, by_cpu)
-                return self._append(index, convolution)
+                last = self._append(index, convolution)
+                return self._append(index, Reshape(input=pixel, output=output)) if vector else last
         self._note(index, output, "table", same, by_cpu)
         return self._append(index, lookup.of_table(codes, known, output))
 

@@ -21,10 +21,11 @@ from mobiledeploy.cli.main import app
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import parse
+from mobiledeploy.formats.tflite import parse as parsed
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, head_of
-from mobiledeploy.ops import table
+from mobiledeploy.ops import conv, table
 from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.mul import Mul
@@ -187,6 +188,24 @@ def test_weights_of_nine_bits_become_a_sum_of_two_kernels(tmp_path: Path) -> Non
     )
     result = same_logits(source.read_bytes(), "tflite")
     assert "copied channels" in {each.form for each in result.operators}
+
+
+@pytest.mark.parametrize("example", [pytest.param(each, id=each.name) for each in conv.examples()])
+def test_every_convolution_keeps_its_codes_with_weights_of_nine_bits(example: Example) -> None:
+    node: Any = example.node
+    zeros = np.full(node.weights.kernel_scale.shape, 60, np.int32)
+    wide = dataclasses.replace(node.weights, kernel_zero=zeros)
+    graph = graphs.around(dataclasses.replace(node, weights=wide), example.inputs)
+    data = written(graph, "onnx")
+    result = converted(data, "tflite")
+    assert [each.form for each in result.operators] == ["copied channels"]
+    images = np.random.default_rng(3).integers(-128, 128, (24, *graph.input.shape), np.int8)
+    before, after = run("onnx", data, images), run("tflite", result.data, images)
+    np.testing.assert_array_equal(before.reshape(after.shape), after)
+    # A depthwise one stays one for each channel: others take ten times as long.
+    kernels = [layer for layer in reading.read_tflite(parsed(result.data)).layers if layer.weights]
+    if node.depthwise and node.dilations[0] == 1:
+        assert [layer.kind for layer in kernels] == ["depthwise"]
 
 
 def uint8_weights() -> IntegerGraph:

@@ -150,6 +150,7 @@ def test_a_bias_behind_a_matrix_product_keeps_its_codes() -> None:
     )
     result = same_codes(graph.finish(graph.real(total, 0.011)))
     assert "QLinearAdd" in {each.operator for each in result.operators}
+    assert litert.load(result.data).outputs[0].shape == (5,)
 
 
 def test_a_channel_shuffle_keeps_its_codes() -> None:
