@@ -364,6 +364,17 @@ def test_input_and_output_keep_their_types(io: Any, out: Any) -> None:
     assert (back.input.dtype, back.outputs[0].dtype) == (np.dtype(io), np.dtype(out))
 
 
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_file_of_the_same_format_may_have_other_inputs_and_outputs(kind: Format) -> None:
+    data = written(graphs.assorted_graph(), kind)
+    result = converted(data, kind, io="uint8")
+    shape = graphs.assorted_graph().input.shape
+    images = np.random.default_rng(3).integers(-128, 128, (4, *shape))
+    before = run(kind, data, images.astype(np.int8))
+    after = run(kind, result.data, (images + 128).astype(np.uint8))
+    np.testing.assert_array_equal(before + 128, after)
+
+
 def test_everything_that_has_no_form_is_named_at_once(tmp_path: Path) -> None:
     import onnx as library
 
