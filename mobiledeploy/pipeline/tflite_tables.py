@@ -94,9 +94,10 @@ def _on_codes(model: TfliteModel) -> TfliteModel:
             inputs = before.input(0), *original.inputs[1:]
             operators.append(dataclasses.replace(original, inputs=inputs, outputs=(codes,)))
             operator = dataclasses.replace(before, inputs=(codes,), outputs=original.outputs)
-        source = operator.input(0)
-        if operator.builtin == _DEQUANTISE and source >= 0 and _holds_codes(tensors[source]):
-            dequantised[operator.output(0)] = operator
+        source, real = operator.input(0), operator.output(0)
+        known = operator.builtin == _DEQUANTISE and min(source, real) >= 0
+        if known and _holds_codes(tensors[source]):
+            dequantised[real] = operator
         operators.append(operator)
     if set(dequantised) <= set(model.outputs):
         return model
@@ -106,7 +107,8 @@ def _on_codes(model: TfliteModel) -> TfliteModel:
 def _only_moves(operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
     """Whether an operator gives values of the tensor that it reads, or real 0."""
     constant = all(tensors[index].constant for index in operator.inputs[1:] if index >= 0)
-    plain = operator.activation == "none" and len(operator.outputs) == 1
+    one = len(operator.outputs) == 1 and operator.output(0) >= 0
+    plain = operator.activation == "none" and one
     return operator.builtin in _MOVES and plain and constant
 
 
@@ -161,7 +163,8 @@ class _Graph:
         return dataclasses.replace(model, operators=tuple(operators)) if self._added else model
 
     def _follow(self, number: int, operator: TfliteOperator) -> None:
-        if operator.builtin not in _ELEMENTS or len(operator.outputs) != 1:
+        one = len(operator.outputs) == 1 and operator.output(0) >= 0
+        if operator.builtin not in _ELEMENTS or not one:
             return
         tensors = self._model.tensors
         operands = [

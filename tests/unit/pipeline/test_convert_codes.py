@@ -15,6 +15,7 @@ from mobiledeploy.formats.onnx import parse
 from mobiledeploy.pipeline import convert
 from mobiledeploy.reading import read_onnx
 from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.runtimes.child import Children
 
 Codes = npt.NDArray[Any]
 POOL = {"StrideW": 1, "StrideH": 1, "Padding": 0}
@@ -354,3 +355,18 @@ def test_what_a_layer_is_refused_for_that_reads_a_refused_one_is_no_place_of_its
     file.insert("TILE", "result", file.add_constant("times", np.array([1, 2], np.int32)))
     with pytest.raises(ConversionError, match=r"because of 1 place:\n.*TILE cannot be converted"):
         as_onnx(file.bytes())
+
+
+def test_operators_that_give_one_code_several_results_are_no_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = converting.float_parts(["ELU"])
+    random = np.random.default_rng(0)
+
+    def once(_: Children, runtime: object, model: bytes, batches: list[Codes]) -> tuple[Codes]:
+        del runtime, model
+        return (random.integers(-128, 128, batches[0].shape).astype(np.int8),)
+
+    monkeypatch.setattr(Children, "once", once)
+    with pytest.raises(ConversionError, match="DEQUANTIZE"):
+        as_onnx(data)
