@@ -505,7 +505,9 @@ class _Maker:
         else:
             codes = layer.table
         unary = len(known) == 1 and codes.ndim == 1
-        node = _of_table(layer, codes, source, output) if unary else None
+        # A QUANTIZE may be a leaky ReLU of slope 1, which an `.onnx` has as a table, too.
+        moved = layer.table is None and self._reading.format == "tflite"
+        node = _of_table(layer, codes, source, output) if unary and not moved else None
         if node is not None:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
