@@ -224,8 +224,10 @@ def convert(
         words = f"the source's runtime computes {count} in float32: codes may miss by 1"
         progress(Event("convert", words))
         converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
-    # What the other kernels of both runtimes give says nothing about the conversion.
-    options = Options(threads=threads, only_main=True, locate=False)
+    # What the other kernels of both runtimes give says nothing about the conversion. Which layer
+    # differs is known already if the source's runtime computes some in floats.
+    locate: Literal["never", "differing"] = "never" if floats else "differing"
+    options = Options(threads=threads, only_main=True, locate=locate)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
@@ -370,9 +372,11 @@ def to_format(
     """
     whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
-    whole, tables = with_tables(whole, _not_read(layers))
-    layers = _with_operators(_read(whole), tables) if tables else layers
-    made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
+    given = whole
+    whole, tables = with_tables(given, _not_read(layers))
+    replaced = whole is not given
+    layers = _with_operators(_read(whole), tables) if replaced else layers
+    made = _graph(whole, layers, tables=replaced, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
     rounded = tuple(_of_float_sums(file, layers, close))
     if graph is None or (rounded and not allow_inexact):
@@ -455,7 +459,7 @@ def to_format(
         added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
         | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
-        layers=layers if tables else None,
+        layers=layers if replaced else None,
     )
 
 
@@ -543,9 +547,15 @@ def _read(file: ModelFile) -> Reading:
 
 
 def _not_read(layers: Reading) -> frozenset[str]:
-    """Return what layers write that are not understood."""
+    """Return what layers write that are not understood.
+
+    Not those of a `.tflite` that have faults: they may give other codes on another CPU.
+    """
+    faulty = layers.format == "onnx"
     return frozenset(
-        layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
+        layer.name
+        for layer in layers.layers
+        if (faulty if layer.faults else layer.kind == "unknown")
     )
 
 
@@ -562,9 +572,15 @@ def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
 
 
 def _graph(
-    file: ModelFile, layers: Reading, *, inexact: bool, in_floats: Collection[str]
+    file: ModelFile,
+    layers: Reading,
+    *,
+    tables: bool,
+    inexact: bool,
+    in_floats: Collection[str],
 ) -> GraphOfReading:
-    if file.format == "tflite":
+    """Return the graph of a file, of which each table is said if it got some here."""
+    if file.format == "tflite" and not tables:
         try:
             graph = tflite_reader.read(file.tflite)
         except ConversionError:
@@ -816,7 +832,7 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
     if source == "onnx":
         if layers.input.scale is None and len(read) < len(obstacles):
             return _NORMALISE_BEFORE
-        if any(layer.kind == "unknown" and layer.op in _OF_SHAPES for layer in read):
+        if any(layer.op in _OF_SHAPES and _is_form(layer) for layer in read):
             return _PROCESS_BEFORE
         if any(layer.output.scale is None for layer in read):
             return _QUANTISE_ALL
@@ -825,7 +841,10 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
             "convert the file from before it was compiled, if that is an accelerator's operator "
             "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
-    if any(layer.kind == "unknown" and not layer.faults for layer in read):
+    if any(
+        layer.kind == "unknown" and all(fault.field == "mode" for fault in layer.faults)
+        for layer in read
+    ):
         return (
             "`docs/convert.md` names the operators that can be converted: leave the others out of "
             "the network, such as what it does behind its scores"
@@ -834,6 +853,11 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
         "make the file again from its float network: `mobiledeploy quantize` chooses scales with "
         "which both files are exact"
     )
+
+
+def _is_form(layer: StoredLayer) -> bool:
+    """Whether a layer of a known operator is not understood."""
+    return layer.kind == "unknown" and {fault.field for fault in layer.faults} == {"form"}
 
 
 def _report(

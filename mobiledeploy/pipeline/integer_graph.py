@@ -64,6 +64,8 @@ computes, and not what the file's runtime does."""
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
 """Kinds of layers that read vectors."""
+_OF_SHAPES: Final = frozenset({"form", "groups", "operand", "output_shape"})
+"""Fields whose faults may come from a shape that is not known."""
 _SCALES_APART: Final = 1e-5
 """Most by which a scale that a kernel reads codes by may differ from the one they were written on,
 to become part of the kernel's scales: more than what makes runtimes round alike, less than what
@@ -144,6 +146,10 @@ class _InexactError(ConversionError):
     """LiteRT's operator gives other codes than the layer."""
 
 
+class _OwnError(ConversionError):
+    """A layer is refused for what it is, whatever it reads."""
+
+
 class _Maker:
     """A graph while its nodes are added."""
 
@@ -158,16 +164,24 @@ class _Maker:
         self._places: dict[str, int] = {}
         self._forms: list[OtherForm] = []
         self._obstacles: list[Obstacle] = []
+        self._refused: set[int] = set()
 
     def finish(self) -> GraphOfReading:
         """Return the graph of all layers."""
         reading = self._reading
         self._written[INPUT] = self._input()
         for index, layer in enumerate(reading.layers):
+            behind = any(read.source in self._refused for read in layer.reads)
+            if behind:
+                self._refused.add(index)
             try:
                 self._written[index] = self._layer(index, layer)
             except ConversionError as error:
-                self._obstacle(index, str(error), inexact=isinstance(error, _InexactError))
+                self._refused.add(index)
+                # What a layer is refused for that reads a refused one may follow from that.
+                if not behind or isinstance(error, _InexactError | _OwnError):
+                    reason = str(error).removeprefix(f"`{layer.name}`: ")
+                    self._obstacle(index, reason, inexact=isinstance(error, _InexactError))
             if self._written.get(index) is None:
                 self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
@@ -218,14 +232,15 @@ class _Maker:
     def _layer(self, index: int, layer: StoredLayer) -> QTensor | None:
         """Add the nodes of a layer; return what it writes, None if what it reads is not known."""
         if layer.faults:
-            raise ConversionError("; ".join(fault.detail for fault in layer.faults))
+            own = any(fault.field not in _OF_SHAPES for fault in layer.faults)
+            detail = "; ".join(fault.detail for fault in layer.faults)
+            raise _OwnError(detail) if own else ConversionError(detail)
         sources = [self._written.get(read.source) for read in layer.reads]
         known = [source for source in sources if source is not None]
         operator = table.of_kind(layer.kind)
         others = layer.table is not None or layer.kind == "quantize"
         if operator is None and not others:
-            form = " of this form" if table.of_file(layer.op) is not None else ""
-            raise ConversionError(f"{layer.op}{form} is no operator of an integer graph")
+            raise _OwnError(_not_taken(layer))
         if len(known) < len(sources):
             return None
         if needs_no_grid(layer):
@@ -300,7 +315,9 @@ class _Maker:
         if tried is None and layer.kind == "average_pool":
             return self._averaged(index, operator, layer, inputs, output)
         if tried is None:
-            raise ConversionError(f"what its runtime computes for {layer.op} is not known")
+            raise ConversionError(
+                f"what its runtime computes for {layer.op} of these shapes and scales is not known"
+            )
         cases, (expected, *others) = tried
         if layer.name in self._in_floats:
             given = _of_floats(layer, inputs, output)
@@ -488,7 +505,9 @@ class _Maker:
         else:
             codes = layer.table
         unary = len(known) == 1 and codes.ndim == 1
-        node = _of_table(layer, codes, source, output) if unary else None
+        # A QUANTIZE may be a leaky ReLU of slope 1, which an `.onnx` has as a table, too.
+        moved = layer.table is None and self._reading.format == "tflite"
+        node = _of_table(layer, codes, source, output) if unary and not moved else None
         if node is not None:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
@@ -497,11 +516,14 @@ class _Maker:
         line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
         if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
-            image = dataclasses.replace(output, shape=pixels.shape)
+            vector = pixels.shape != source.shape
+            pixel = self._unique(f"{name}/pixel") if vector else name
+            image = dataclasses.replace(output, name=pixel, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)
             if convolution is not None:
                 self._note(index, output, "convolution", same, by_cpu)
-                return self._append(index, convolution)
+                last = self._append(index, convolution)
+                return self._append(index, Reshape(input=pixel, output=output)) if vector else last
         self._note(index, output, "table", same, by_cpu)
         return self._append(index, lookup.of_table(codes, known, output))
 
@@ -669,6 +691,15 @@ class _Maker:
             free = f"{name}#{number}"
         self._names.add(free)
         return free
+
+
+def _not_taken(layer: StoredLayer) -> str:
+    """Return why a layer is refused that has no operator."""
+    if layer.kind == "dequantize":
+        return "from here the file computes in float32, and not one element from one code alone"
+    if table.of_file(layer.op) is not None:
+        return f"{layer.op} can be converted in other forms, but not in this one"
+    return f"{layer.op} cannot be converted"
 
 
 _PRODUCT: Final = "mul"

@@ -73,7 +73,8 @@ def prove(
         certified = _certified(judgement) if same.result() else ()
         report = _with_structure(report, compared, same=same.result(), certified=certified)
     differ = any(each.exact_logits < each.images for each in report.comparisons)
-    if options.layers or (not report.holds and (options.locate or differ)):
+    wanted = {"unproven": True, "differing": differ, "never": False}[options.locate]
+    if options.layers or (not report.holds and wanted):
         suspects = _suspects(sets, report.comparisons)
         divergence_found, layers = divergence.locate(
             both,
