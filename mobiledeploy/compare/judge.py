@@ -17,6 +17,7 @@ from mobiledeploy.compare.align import Alignment, align, replaced_layers
 from mobiledeploy.compare.difference import MOST_CHANNELS, Difference, FieldDifference
 from mobiledeploy.compare.input_output import input_differences, output_differences
 from mobiledeploy.compare.layer_fields import fields, in_order, operands_crossed, reads_differ
+from mobiledeploy.compare.other_forms import Judged, without_other_forms
 from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
 from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer, StoredTensor
@@ -119,13 +120,45 @@ def judge(first: Reading, second: Reading) -> Judgement:
         alignment = align(first, second)
         verdicts = _verdicts(first, second, alignment)
         same_readers = _same_readers(first, verdicts, INPUT)
-        return Judgement(
-            readings=(first, second),
-            alignment=alignment,
-            layers=tuple(_layers(first, second, alignment, verdicts)),
-            input_differences=tuple(input_differences(first, second, same_readers=same_readers)),
-            output_differences=tuple(output_differences(first, second, alignment)),
+        return _without_other_forms(
+            Judgement(
+                readings=(first, second),
+                alignment=alignment,
+                layers=tuple(_layers(first, second, alignment, verdicts)),
+                input_differences=tuple(
+                    input_differences(first, second, same_readers=same_readers)
+                ),
+                output_differences=tuple(output_differences(first, second, alignment)),
+            )
         )
+
+
+def _without_other_forms(judgement: Judgement) -> Judgement:
+    """Return a judgement in which layers of another form that give the same codes do no harm."""
+    inside = [difference for layer in judgement.layers for difference in layer.differences]
+    if all(each.equivalent for each in (*inside, *judgement.output_differences)):
+        return judgement
+    judged = [
+        Judged(
+            first=layer.first,
+            second=layer.second,
+            method=layer.verdict.method if layer.verdict and layer.verdict.equal else "",
+            crossed=layer.operands_crossed,
+            differences=layer.differences,
+        )
+        for layer in judgement.layers
+    ]
+    without = without_other_forms(
+        judgement.readings, judgement.alignment, judged, judgement.output_differences
+    )
+    return dataclasses.replace(
+        judgement,
+        layers=tuple(
+            dataclasses.replace(layer, differences=differences)
+            for layer, differences in zip(judgement.layers, without.layers, strict=True)
+        ),
+        output_differences=without.output,
+    )
 
 
 def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
