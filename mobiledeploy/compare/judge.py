@@ -7,7 +7,7 @@ that was found. Nothing is run, so it also finds what a set of images might not 
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -99,12 +99,18 @@ class Judgement:
         )
 
 
-def judge(first: Reading, second: Reading) -> Judgement:
+def judge(
+    first: Reading,
+    second: Reading,
+    in_floats: tuple[Collection[str], Collection[str]] = ((), ()),
+) -> Judgement:
     """Return how two files compare, layer by layer.
 
     Args:
         first: The file whose values are the expected ones.
         second: The file that claims to be the same classifier.
+        in_floats: Names of the layers of either file that its runtime computes in floats, as far
+            as that is known.
 
     Raises:
         ConversionError: A file has far more layers than a classifier.
@@ -129,11 +135,14 @@ def judge(first: Reading, second: Reading) -> Judgement:
                     input_differences(first, second, same_readers=same_readers)
                 ),
                 output_differences=tuple(output_differences(first, second, alignment)),
-            )
+            ),
+            in_floats,
         )
 
 
-def _without_other_forms(judgement: Judgement) -> Judgement:
+def _without_other_forms(
+    judgement: Judgement, in_floats: tuple[Collection[str], Collection[str]]
+) -> Judgement:
     """Return a judgement in which layers of another form that give the same codes do no harm."""
     inside = [difference for layer in judgement.layers for difference in layer.differences]
     if all(each.equivalent for each in (*inside, *judgement.output_differences)):
@@ -149,7 +158,7 @@ def _without_other_forms(judgement: Judgement) -> Judgement:
         for layer in judgement.layers
     ]
     without = without_other_forms(
-        judgement.readings, judgement.alignment, judged, judgement.output_differences
+        judgement.readings, judgement.alignment, judged, judgement.output_differences, in_floats
     )
     return dataclasses.replace(
         judgement,

@@ -4,8 +4,8 @@ The layers of two files are numbered by one `Numbering`. Whatever operators a fi
 something with, its tensors are brought to one form:
 
 * What computes each element alone is a table of 256 codes, of one or of each channel: a function
-  of an element, a clip, a change of grid, a depthwise convolution of one pixel. Tables in a row are
-  one table.
+  of an element, a clip, a change of grid, a depthwise convolution of one pixel. Tables in a row
+  are one table.
 * What computes each element from two is a table of all pairs of codes, and one of 256 codes if
   both come from one tensor, as in `x * sigmoid(x)`.
 * A mean, a pool, or a depthwise convolution whose weights are all one number, is a table of the
@@ -20,7 +20,7 @@ A layer that has no such form gets a number of its own, so that no other tensor 
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -45,9 +45,10 @@ from mobiledeploy.compare.same_function import (
     verdict_on,
 )
 from mobiledeploy.formats.model import Format
+from mobiledeploy.integer.in_floats import of_floats
 from mobiledeploy.integer.mean_as_convolution import codes_of_windows
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified, MovesCodes, Sampled
+from mobiledeploy.ops.capabilities import Cases, Certified, MovesCodes
 from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.ops.requantise import by_floats, joined_by_tflite, requantised
@@ -152,16 +153,29 @@ class Numbering:
 
     Attributes:
         images: Numbers of both inputs; one number if they have one shape.
-        by_cpu: Layers whose own runtime computes other codes on other CPUs, as file and index.
+        by_cpu: On how many cases the own runtime of layers computes other codes on other CPUs, in
+            words, by file and index.
+        in_floats: Layers that their own runtime computes in floats, as file and index.
     """
 
-    def __init__(self, readings: tuple[Reading, Reading]) -> None:
+    def __init__(
+        self,
+        readings: tuple[Reading, Reading],
+        in_floats: tuple[Collection[str], Collection[str]] = ((), ()),
+    ) -> None:
         """Begin without any numbers.
 
         Args:
             readings: The two files.
+            in_floats: Names of the layers of either file that its runtime computes in floats.
         """
-        self.by_cpu: set[tuple[int, int]] = set()
+        self.by_cpu: dict[tuple[int, int], str] = {}
+        self.in_floats = {
+            (file, index)
+            for file, reading in enumerate(readings)
+            for index, layer in enumerate(reading.layers)
+            if layer.name in in_floats[file]
+        }
         self._readings = readings
         self._spans = spans(readings[0]), spans(readings[1])
         self._numbers: dict[Hashable, int] = {}
@@ -236,7 +250,7 @@ class Numbering:
             return True
         if one.ndim > 1 and other.ndim > 1 and one.shape != other.shape:
             return False
-        differs = one != other
+        differs: npt.NDArray[np.bool_] = np.not_equal(one, other)
         spans_of_roots = [self._reach.get(root) for root in roots]
         if len(roots) == _PAIR:
             for axis, span in enumerate(spans_of_roots):
@@ -285,7 +299,7 @@ class Numbering:
     def _function(
         self, file: int, index: int, layer: StoredLayer, shapes: Sequence[Shape]
     ) -> Codes | None:
-        """Return the codes of a layer for each code, or each pair of codes; None of other layers."""
+        """Return the codes of a layer for each code, or pair of codes; None of other layers."""
         key = file, index
         if key not in self._functions:
             computed = self._computed(file, index, layer, shapes)
@@ -317,18 +331,37 @@ class Numbering:
             return None
         if not operator.ONE_CODE and len(layer.reads) != _PAIR:
             return None
-        tried = codes_of_all_cases(layer, reading.format, shapes)
+        tried = self._tried(file, index, layer, shapes)
         if tried is None:
             return None
-        cases, (codes, *others) = tried
-        if any(not np.array_equal(codes, other) for other in others):
-            self.by_cpu.add((file, index))
+        cases, codes = tried
         if len(layer.reads) == _PAIR:
             return codes.reshape(CODES, CODES) if codes.size == CODES**2 else None
         if len(cases) == 1:
             return codes if np.array_equal(cases[0], all_codes()) else None
         rows = codes.reshape(-1, CODES)
         return rows if (cases[0].reshape(rows.shape) == all_codes()).all() else None
+
+    def _tried(
+        self, file: int, index: int, layer: StoredLayer, shapes: Sequence[Shape]
+    ) -> tuple[Cases, Codes] | None:
+        """Return all cases of a layer, and the codes that its runtime gives on this machine."""
+        tried = codes_of_all_cases(layer, self._readings[file].format, shapes)
+        if tried is None:
+            return None
+        cases, (codes, *others) = tried
+        if (file, index) in self.in_floats:
+            inputs = [
+                _on_grid(shape, read) for shape, read in zip(shapes, layer.reads, strict=True)
+            ]
+            given = of_floats(layer, inputs, _on_grid(layer.output.shape, layer.output))
+            codes, others = (codes, others) if given is None else (given, [])
+        differing = int((np.stack([codes, *others]) != codes).any(axis=0).sum())
+        if differing:
+            module: object = table.of_kind(layer.kind)
+            named = module.CASES if isinstance(module, Certified) else "cases"
+            self.by_cpu[file, index] = f"{differing:,} of {codes.size:,} {named}"
+        return cases, codes
 
     def _applied(self, function: Codes, read: NumberedCodes) -> NumberedCodes:
         """Return a function of each code of a tensor."""
@@ -372,8 +405,9 @@ class Numbering:
         ):
             order = tuple(sorted(of_both))
             grids = [_along(each, order) for each in reads]
-            sizes = dict(zip((*a.roots, *b.roots), [*_repeat(a, shapes[0]), *_repeat(b, shapes[1])],
-                             strict=True))
+            sizes = dict.fromkeys(a.roots, _flat(shapes[0])) | dict.fromkeys(
+                b.roots, _flat(shapes[1])
+            )
             codes = function[grids[0] - QMIN, grids[1] - QMIN]
             return NumberedCodes(
                 roots=order,
@@ -446,15 +480,11 @@ class Numbering:
         """Return a mean's code of each sum of codes, from the lowest on; None if not known."""
         reading = self._readings[file]
         positions = math.prod(shape[:2] if layer.kind == "mean" else layer.window)
-        tried = codes_of_all_cases(layer, reading.format, [shape])
+        tried = self._tried(file, index, layer, [shape])
         if tried is not None:
-            cases, (codes, *others) = tried
+            cases, codes = tried
             sums = np.arange(QMIN * positions, QMAX * positions + 1)
-            if not np.array_equal(cases[0], sums):
-                return None
-            if any(not np.array_equal(codes, other) for other in others):
-                self.by_cpu.add((file, index))
-            return codes
+            return codes if np.array_equal(cases[0], sums) else None
         if layer.kind != "average_pool" or reading.format != "onnx":
             return None
         try:
@@ -479,22 +509,19 @@ class Numbering:
             return NumberedCodes(roots=(root,), method="the same codes, several times")
         span = source_span(self._readings[file], self._spans[file], layer.reads[0].source)
         copies = self._copies.get(number)
-        folded: StoredLayer | None = layer
-        if copies is not None:
-            folded = _folded(layer, copies)
-            if folded is None:
-                folded = layer
-            else:
-                number, shape = copies.inner, copies.shape
-                span = _of_one_copy(span, copies)
+        once = None if copies is None else _folded(layer, copies)
+        folded = layer
+        if copies is not None and once is not None:
+            folded, number, shape = once, copies.inner, copies.shape
+            span = _of_one_copy(span, copies)
         again = self._window(file, index, folded, NumberedCodes(roots=(number,)), shape)
         if again is not None:
             return again
         border = self._borders.get(number)
         if border is not None and border.code == layer.reads[0].zero_point:
             number, shape = border.inner, border.shape
-            pads = tuple(x + y for x, y in zip(folded.pads, border.pads, strict=True))
-            folded = dataclasses.replace(folded, pads=pads)
+            (a, b, c, d), (e, f, g, h) = folded.pads, border.pads
+            folded = dataclasses.replace(folded, pads=(a + e, b + f, c + g, d + h))
         key = (
             "weighted",
             folded.kind,
@@ -570,9 +597,7 @@ class Numbering:
                 )
         return result
 
-    def _put(
-        self, file: int, layer: StoredLayer, read: LayerInput, shape: Shape
-    ) -> Codes | None:
+    def _put(self, file: int, layer: StoredLayer, read: LayerInput, shape: Shape) -> Codes | None:
         """Return the codes of all codes that a layer moves, on the grid that it writes."""
         try:
             source, out = _on_grid(shape, read), _on_grid(shape, layer.output)
@@ -638,7 +663,7 @@ class Numbering:
 
 def _within(span: Span) -> npt.NDArray[np.bool_]:
     """Return which codes each channel can take, shape (channels, 256)."""
-    inside: npt.NDArray[np.bool_] = (_IDENTITY >= span.low[:, None]) & (
+    inside: npt.NDArray[np.bool_] = (span.low[:, None] <= _IDENTITY) & (
         span.high[:, None] >= _IDENTITY
     )
     return inside
@@ -686,10 +711,6 @@ def _along(read: NumberedCodes, order: tuple[int, ...]) -> Codes:
     if len(read.roots) == _PAIR:
         return read.table
     return read.table[:, None] if read.roots[0] == order[0] else read.table[None]
-
-
-def _repeat(read: NumberedCodes, shape: Shape) -> list[Shape]:
-    return [_flat(shape)] * len(read.roots)
 
 
 def _stays(layer: StoredLayer, shape: Shape) -> bool:
@@ -768,7 +789,7 @@ def _repeats(layer: StoredLayer, shape: Shape) -> int:
 
 
 def _of_equal_weights(layer: StoredLayer, shape: Shape) -> Codes | None:
-    """Return the code of each sum of a window's codes, of a layer whose weights are all one number.
+    """Return the code of each sum of a window's codes, of a layer of equal weights.
 
     None of other layers. A border has the code of real 0.
     """
@@ -823,7 +844,8 @@ def _same_bias_scales(a: StoredLayer, b: StoredLayer) -> bool:
     one, other = a.weights, b.weights
     if one is None or other is None:
         return False
-    return np.array_equal(*np.broadcast_arrays(one.bias_scale, other.bias_scale))
+    scales = np.broadcast_arrays(one.bias_scale, other.bias_scale)
+    return np.array_equal(scales[0], scales[1])
 
 
 def _of_one_copy(span: Span, copies: _Copies) -> Span:
@@ -855,7 +877,7 @@ def _folded(layer: StoredLayer, copies: _Copies) -> StoredLayer | None:
         summed = kernel.reshape(*kernel.shape[:-1], inputs // copies.count, copies.count).sum(-1)
         kind, groups = layer.kind, layer.groups
         if groups == channels and len(summed) == channels and summed.shape[-1] == 1:
-            kind, groups, summed = "depthwise", 1, np.moveaxis(summed, 0, -1)
+            kind, groups, summed = "depthwise", 1, np.moveaxis(summed[..., 0], 0, -1)[None]
     made: Any = dataclasses.replace(
         weights, kernel=summed, kernel_zero=np.zeros_like(weights.kernel_zero)
     )

@@ -35,19 +35,18 @@ from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import ort_optimised
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
+from mobiledeploy.verify.layers.float_biases import with_integer_biases
+from mobiledeploy.verify.layers.tables_of_elements import with_operators, with_tables
 from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.outputs.opened_file import open_file
-from mobiledeploy.verify.proof.certificate import reasons_in_file
+from mobiledeploy.verify.proof.certificate import in_floats as in_floats_of
 from mobiledeploy.verify.report import VerifyReport
 
 VERSION: Final = 1
@@ -253,21 +252,7 @@ def _in_floats(file: ModelFile) -> frozenset[str]:
     if file.format != "onnx":
         return frozenset()
     with Children(runtimes.running(file.format)) as children:
-        opened = open_file(file, children)
-        layers = opened.reading.layers
-        reasons = reasons_in_file(opened, layers)
-    # Of layers that are not understood, what they give is measured. A node on codes computes with
-    # them, whatever kernel runs it.
-    return frozenset(
-        layer.name
-        for layer, why in zip(layers, reasons, strict=True)
-        if ort_optimised.IN_FLOATS in why
-        and layer.kind != "unknown"
-        and not layer.op.startswith(_ON_CODES)
-    )
-
-
-_ON_CODES: Final = ("QGemm", "QLinear")
+        return in_floats_of(open_file(file, children))
 
 
 def _with_floats(
@@ -371,7 +356,7 @@ def to_format(
     whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
     whole, tables = with_tables(whole, _not_read(layers))
-    layers = _with_operators(_read(whole), tables) if tables else layers
+    layers = with_operators(_read(whole), tables) if tables else layers
     made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
     rounded = tuple(_of_float_sums(file, layers, close))
@@ -547,18 +532,6 @@ def _not_read(layers: Reading) -> frozenset[str]:
     return frozenset(
         layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
     )
-
-
-def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
-    """Return layers under their names in the file, tables with the operators they stand for."""
-
-    def named(layer: StoredLayer) -> StoredLayer:
-        name, moved, _ = layer.name.partition(MOVED)
-        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
-        operator = tables.get(name, layer.op)
-        return dataclasses.replace(layer, name=name, op=operator, output=output)
-
-    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
 
 
 def _graph(

@@ -7,7 +7,7 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.same_function import codes_of_all_cases, needs_no_grid, on_any_grid
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.in_floats import of_floats
 from mobiledeploy.integer.mean_as_convolution import (
     codes_of_windows,
     mean_as_convolution,
@@ -32,7 +33,6 @@ from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
-from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.node import Node
@@ -48,7 +48,7 @@ from mobiledeploy.ops.stored import (
     StoredTensor,
 )
 from mobiledeploy.ops.sum_operator import SumOperator
-from mobiledeploy.ops.tensors import QMIN, Codes, Float32, Int8, QTensor, Shape
+from mobiledeploy.ops.tensors import QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
 Form: TypeAlias = Literal[
@@ -302,7 +302,7 @@ class _Maker:
             raise ConversionError(f"what its runtime computes for {layer.op} is not known")
         cases, (expected, *others) = tried
         if layer.name in self._in_floats:
-            given = _of_floats(layer, inputs, output)
+            given = of_floats(layer, inputs, output)
             expected, others = (expected, others) if given is None else (given, [])
         by_cpu = int((np.stack([expected, *others]) != expected).any(axis=0).sum())
         try:
@@ -681,32 +681,6 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
-
-
-_FLOATS: Final[Mapping[str, Callable[[Float32, Float32], Float32]]] = {
-    "add": lambda a, b: a + b,
-    "mul": lambda a, b: a * b,
-    "sub": lambda a, b: a - b,
-}
-"""Layers of which float32 gives one result for each pair of codes."""
-
-
-def _of_floats(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Codes | None:
-    """Return all codes of a layer that ONNX Runtime computes in float32; None of other layers."""
-    if layer.kind == "mean":
-        codes, _ = codes_of_windows(inputs[0], output, layer.window)
-        means: Codes = np.clip(codes, *layer.clamp)
-        return means
-    compute = _FLOATS.get(layer.kind)
-    if compute is None or len(layer.reads) != 2:
-        return None
-    reals = [
-        (codes - (read.zero_point or 0)).astype(np.float32) * np.float32(read.scale or 1)
-        for codes, read in zip(all_pairs(), layer.reads, strict=True)
-    ]
-    steps = np.rint(compute(*reals) / output.scale) + output.zero_point
-    clipped: Codes = np.clip(steps, *layer.clamp).astype(np.int64)
-    return clipped
 
 
 def _image(output: QTensor) -> QTensor:

@@ -9,8 +9,8 @@ Only the nodes between the two tensors run, with all codes: nothing else of the 
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.runtimes import ort
 
 MOVED: Final = "/channels last for "
 """Between the name of a tensor and that of a table: a copy of it with its channels last."""
+
+Run: TypeAlias = Callable[[bytes, npt.NDArray[Any]], npt.NDArray[Any]]
 
 _CODES: Final = 2 * OFFSET
 _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
@@ -72,12 +75,37 @@ class _Function:
     last: frozenset[int]
 
 
-def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Mapping[str, str]]:
+def _run_here(model: bytes, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    (results,) = ort.load(model).run(codes)
+    return results
+
+
+def with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
+    """Return the layers of a copy with tables under their names in the file itself.
+
+    Args:
+        layers: Of the copy.
+        tables: The operators that its tables stand for, which they are called by.
+    """
+
+    def named(layer: StoredLayer) -> StoredLayer:
+        name, moved, _ = layer.name.partition(MOVED)
+        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
+        operator = tables.get(name, layer.op)
+        return dataclasses.replace(layer, name=name, op=operator, output=output)
+
+    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
+
+
+def with_tables(
+    file: ModelFile, unread: Collection[str], *, run: Run = _run_here
+) -> tuple[ModelFile, Mapping[str, str]]:
     """Return a copy of an `.onnx` with tables, and the operators that they stand for.
 
     Args:
         file: Any model file; a `.tflite` is returned as it is.
         unread: Outputs of nodes that no reader knows; others stay.
+        run: Returns the only output of an `.onnx` for its only input.
 
     Returns:
         The copy, the file itself if it has no such nodes; and by the name of what a table writes
@@ -87,7 +115,7 @@ def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Ma
         return file, {}
     import onnx
 
-    graph = _Graph(onnx.load_model_from_string(file.data))
+    graph = _Graph(onnx.load_model_from_string(file.data), run)
     tables = graph.replace(unread)
     if not tables:
         return file, {}
@@ -97,8 +125,9 @@ def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Ma
 class _Graph:
     """The graph of a file, while nodes are replaced."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, run: Run) -> None:
         self.model = model
+        self._run = run
         self._nodes = list(model.graph.node)
         self._given = {tensor.name: tensor for tensor in model.graph.initializer}
         self._writers = {
@@ -272,7 +301,7 @@ class _Graph:
             every, order = every[:, :, np.newaxis, np.newaxis], (2, 0, 1, 3)
         given = np.ascontiguousarray(every.transpose(order))
         try:
-            (results,) = ort.load(self._part(root, name, nodes, given.shape)).run(given)
+            results = self._run(self._part(root, name, nodes, given.shape), given)
         except CorruptFileError:
             return None
         if results.shape != given.shape or results.dtype not in (np.uint8, np.int8):
