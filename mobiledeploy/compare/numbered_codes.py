@@ -19,6 +19,7 @@ A layer that has no such form gets a number of its own, so that no other tensor 
 """
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Final
@@ -153,8 +154,8 @@ class Numbering:
 
     Attributes:
         images: Numbers of both inputs; one number if they have one shape.
-        by_cpu: On how many cases the own runtime of layers computes other codes on other CPUs, in
-            words, by file and index.
+        by_cpu: On how many cases the own runtime of layers of the first file computes other codes
+            on other CPUs, in words, by their indices.
         in_floats: Layers that their own runtime computes in floats, as file and index.
     """
 
@@ -169,7 +170,7 @@ class Numbering:
             readings: The two files.
             in_floats: Names of the layers of either file that its runtime computes in floats.
         """
-        self.by_cpu: dict[tuple[int, int], str] = {}
+        self.by_cpu: dict[int, str] = {}
         self.in_floats = {
             (file, index)
             for file, reading in enumerate(readings)
@@ -177,10 +178,9 @@ class Numbering:
             if layer.name in in_floats[file]
         }
         self._readings = readings
+        self._one_format = readings[0].format == readings[1].format
         self._spans = spans(readings[0]), spans(readings[1])
         self._numbers: dict[Hashable, int] = {}
-        self._tables: dict[Hashable, list[tuple[Codes, int]]] = {}
-        self._reach: dict[int, Span] = {}
         self._borders: dict[int, _Border] = {}
         self._copies: dict[int, _Copies] = {}
         self._weighted: dict[Hashable, list[_Weighted]] = {}
@@ -221,50 +221,32 @@ class Numbering:
             known = self._results.get(key) or like(index, numbers)
             own = ("layer", file, index, *numbers)
             result = known or NumberedCodes(roots=(self._number(own),))
-            if result.codes is None:
-                self._reach.setdefault(result.roots[0], self._spans[file][index])
             results.append(result)
         return results
+
+    def unlike(self, first: int, second: int) -> bool:
+        """Whether a layer of each file computes each element otherwise, from all codes there are.
+
+        Args:
+            first: Index of a layer of the first file that was numbered.
+            second: Likewise of the second file.
+        """
+        one, other = self._functions.get((0, first)), self._functions.get((1, second))
+        return one is not None and other is not None and not np.array_equal(one, other)
 
     def number(self, codes: NumberedCodes) -> int:
         """Return the number of what a tensor holds."""
         if codes.codes is None:
             return codes.roots[0]
-        if len(codes.roots) == 1 and self._same(codes.codes, _IDENTITY, codes.roots):
+        table_of = codes.codes
+        if len(codes.roots) == 1 and table_of.ndim > 1 and (table_of == table_of[0]).all():
+            table_of = table_of[0]
+        if len(codes.roots) == 1 and (codes.codes == _IDENTITY).all():
             return codes.roots[0]
-        key = ("table", codes.roots, codes.shapes)
-        known = self._tables.setdefault(key, [])
-        for other, number in known:
-            if self._same(codes.codes, other, codes.roots):
-                return number
-        number = self._number((*key, len(known)))
-        known.append((codes.codes, number))
-        return number
+        return self._number(("table", codes.roots, codes.shapes, _bytes_of(table_of)))
 
     def _number(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
-
-    def _same(self, one: Codes, other: Codes, roots: Sequence[int]) -> bool:
-        """Whether two tables give the same codes for all that tensors can hold."""
-        if one.shape == other.shape and np.array_equal(one, other):
-            return True
-        if one.ndim > 1 and other.ndim > 1 and one.shape != other.shape:
-            return False
-        differs: npt.NDArray[np.bool_] = np.not_equal(one, other)
-        spans_of_roots = [self._reach.get(root) for root in roots]
-        if len(roots) == _PAIR:
-            for axis, span in enumerate(spans_of_roots):
-                if span is not None:
-                    reached = _within(span).any(axis=0)
-                    differs = differs & (reached[:, None] if axis == 0 else reached)
-            return not differs.any()
-        span = spans_of_roots[0]
-        if span is None:
-            return False
-        reached = _within(span)
-        if differs.ndim > 1 and len(reached) not in {1, len(differs)}:
-            reached = reached.any(axis=0)[None]
-        return not (differs & reached).any()
 
     def _of(
         self, file: int, index: int, layer: StoredLayer, reads: Sequence[NumberedCodes]
@@ -345,7 +327,11 @@ class Numbering:
     def _tried(
         self, file: int, index: int, layer: StoredLayer, shapes: Sequence[Shape]
     ) -> tuple[Cases, Codes] | None:
-        """Return all cases of a layer, and the codes that its runtime gives on this machine."""
+        """Return all cases of a layer, and the codes that its runtime gives on this machine.
+
+        None if they are not known, or if its kernels disagree: what the first file gives is then
+        that of this machine if the second has one function for all machines, and of no other.
+        """
         tried = codes_of_all_cases(layer, self._readings[file].format, shapes)
         if tried is None:
             return None
@@ -357,10 +343,12 @@ class Numbering:
             given = of_floats(layer, inputs, _on_grid(layer.output.shape, layer.output))
             codes, others = (codes, others) if given is None else (given, [])
         differing = int((np.stack([codes, *others]) != codes).any(axis=0).sum())
+        if differing and (file == 1 or self._one_format):
+            return None
         if differing:
             module: object = table.of_kind(layer.kind)
             named = module.CASES if isinstance(module, Certified) else "cases"
-            self.by_cpu[file, index] = f"{differing:,} of {codes.size:,} {named}"
+            self.by_cpu[index] = f"{differing:,} of {codes.size:,} {named}"
         return cases, codes
 
     def _applied(self, function: Codes, read: NumberedCodes) -> NumberedCodes:
@@ -457,24 +445,9 @@ class Numbering:
         if border is not None:
             number, shape, pads, code = border.inner, border.shape, border.pads, border.code
         key = ("window", number, shape, window, strides, pads, code if any(pads) else None)
-        root = self._of_sums(key, by_sum, number, math.prod(window))
+        root = self._number((*key, _bytes_of(by_sum)))
         method = f"all {by_sum.size:,} sums of a window's codes, compared one by one"
         return self._clipped(root, layer.clamp, method)
-
-    def _of_sums(self, key: Hashable, by_sum: Codes, number: int, positions: int) -> int:
-        """Return the number of a function of sums: that of one equal on all sums there can be."""
-        known = self._tables.setdefault(key, [])
-        span = self._reach.get(number)
-        low, high = 0, by_sum.size
-        if span is not None:
-            low = positions * (int(span.low.min()) - QMIN)
-            high = positions * (int(span.high.max()) - QMIN) + 1
-        for other, known_as in known:
-            if np.array_equal(other[low:high], by_sum[low:high]):
-                return known_as
-        root = self._number((key, len(known)))
-        known.append((by_sum, root))
-        return root
 
     def _means(self, file: int, index: int, layer: StoredLayer, shape: Shape) -> Codes | None:
         """Return a mean's code of each sum of codes, from the lowest on; None if not known."""
@@ -634,6 +607,9 @@ class Numbering:
             after = np.clip(after, *layer.clamp)
             layer = dataclasses.replace(layer, clamp=FULL)
         if layer.kind == "reshape":
+            shape = dict(layer.parameters).get("shape")
+            if not isinstance(shape, tuple) or _flat(shape) != _flat(layer.output.shape):
+                return None
             result = self._applied(np.clip(_IDENTITY, *layer.clamp), reads[0])
         else:
             result = self._plain(("moved", *_options(layer)), layer, reads, shapes)
@@ -661,12 +637,9 @@ class Numbering:
         return self._clipped(self._number(whole), layer.clamp, "the same numbers")
 
 
-def _within(span: Span) -> npt.NDArray[np.bool_]:
-    """Return which codes each channel can take, shape (channels, 256)."""
-    inside: npt.NDArray[np.bool_] = (span.low[:, None] <= _IDENTITY) & (
-        span.high[:, None] >= _IDENTITY
-    )
-    return inside
+def _bytes_of(codes: Codes) -> Hashable:
+    """Return codes in a form that is equal only for equal ones."""
+    return codes.shape, hashlib.sha256(codes.astype(np.int8).tobytes()).digest()
 
 
 def _tensor(reading: Reading, source: int) -> StoredTensor:

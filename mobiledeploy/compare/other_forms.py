@@ -15,15 +15,23 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.compare.numbered_codes import NumberedCodes, Numbering
+from mobiledeploy.ops import table
+from mobiledeploy.ops.capabilities import Sampled, scores_of
+from mobiledeploy.ops.tensors import QMIN
 from mobiledeploy.reading import INPUT, Reading
 
 MOST_PLACES: Final = 8
 """Most places in which files may differ for the rest of them to be called the same."""
 MOST_TRIALS: Final = 96
 """Most tensors that are taken for equal to see what follows."""
+SCORES_SCALE: Final = {"tflite": np.float32(1 / 256), "onnx": np.float32(1 / 255)}
+"""The scale of scores that LiteRT takes, and that ONNX Runtime's quantiser gives them."""
+_SCORES: Final = "scores of the same logits, each file's on the grid that its runtime's tools take"
 _OF_TENSOR: Final = frozenset({"scale", "zero point"})
 
 Both: TypeAlias = tuple[int, int]
@@ -120,7 +128,7 @@ class _Search:
         places, trials = list[Both](), 0
         self._number_second({})
         last = self._readings[0].output_of, self._readings[1].output_of
-        while self._numbers[last[0]] != self._others[last[1]]:
+        while self._numbers[last[0]] != self._others[last[1]] and not self._same_scores():
             if len(places) == MOST_PLACES:
                 return None
             chosen, equal = last, self._equal_tensors()
@@ -151,12 +159,10 @@ class _Search:
         if judged is None or judged.first is None:
             return None
         reads = [
-            -1 if read.source == INPUT else self._numbers[read.source]
+            _number_of(read.source, self._numbering.images[0], self._numbers)
             for read in self._readings[0].layers[judged.first].reads
         ]
-        mine = reads[::-1] if judged.crossed else reads
-        image = self._numbering.images
-        if [image[0] if number == -1 else number for number in mine] != list(numbers):
+        if (reads[::-1] if judged.crossed else reads) != list(numbers):
             return None
         return dataclasses.replace(self._first[judged.first], method=judged.method)
 
@@ -204,6 +210,9 @@ class _Search:
             {index for part, _ in parts for index in part},
             {index for _, part in parts for index in part},
         )
+        for first, second in self._unlike():
+            inside[0].add(first)
+            inside[1].add(second)
         edges = _read_by(a, inside[0]), _read_by(b, inside[1])
         kept = [
             tuple(
@@ -216,8 +225,8 @@ class _Search:
             for layer, differences in zip(layers, kept, strict=True)
             if any(not difference.equivalent for difference in differences)
         ]
-        for first, second in parts:
-            near = first | _read_by(a, first), second | _read_by(b, second)
+        for mine, others in parts:
+            near = mine | _read_by(a, mine), others | _read_by(b, others)
             if not any(layer.first in near[0] or layer.second in near[1] for layer in harmful):
                 return None
         last = (a.output_of, b.output_of)
@@ -232,6 +241,59 @@ class _Search:
             ),
         )
 
+    def _unlike(self) -> Iterator[Both]:
+        """Yield corresponding layers that read equal codes, and give others on the same grid.
+
+        They are no parts of other forms, even if no layer behind them lets their codes through.
+        """
+        (a, b), images = self._readings, self._numbering.images
+        for second, first in self._alignment.matched.items():
+            mine, other = a.layers[first], b.layers[second]
+            reads = (
+                sorted(_number_of(read.source, images[0], self._numbers) for read in mine.reads),
+                sorted(_number_of(read.source, images[1], self._others) for read in other.reads),
+            )
+            grids = [(out.scale, out.zero_point) for out in (mine.output, other.output)]
+            unstated = mine.output.unstated or other.output.unstated
+            if (
+                reads[0] == reads[1]
+                and (grids[0] == grids[1] or unstated)
+                and (
+                    self._numbers[first] != self._others[second]
+                    or self._numbering.unlike(first, second)
+                )
+            ):
+                yield first, second
+
+    def _same_scores(self) -> bool:
+        """Whether both files make scores of the same logits, each on its runtime's own grid."""
+        a, b = self._readings
+        mine, other = a.layers[a.output_of], b.layers[b.output_of]
+        module: object = table.of_kind(mine.kind)
+        if mine.kind != other.kind or mine.faults or other.faults:
+            return False
+        if not isinstance(module, Sampled) or not scores_of(module):
+            return False
+        if not module.same_numbers(mine, dataclasses.replace(other, output=mine.output)):
+            return False
+        (one,), (two,) = mine.reads, other.reads
+        images = self._numbering.images
+        numbers = (
+            _number_of(one.source, images[0], self._numbers),
+            _number_of(two.source, images[1], self._others),
+        )
+        read = (one.scale, one.zero_point) == (two.scale, two.zero_point)
+        return (
+            numbers[0] == numbers[1]
+            and read
+            and mine.clamp == other.clamp
+            and all(
+                layer.output.scale == SCORES_SCALE[reading.format]
+                and layer.output.zero_point == QMIN
+                for reading, layer in ((a, mine), (b, other))
+            )
+        )
+
     def _judged(
         self,
         difference: Difference,
@@ -241,6 +303,10 @@ class _Search:
     ) -> Difference:
         if difference.equivalent or layer.first in inside[0] or layer.second in inside[1]:
             return difference
+        ends = self._readings[0].output_of, self._readings[1].output_of
+        last_of_both = (layer.first, layer.second) == ends
+        if difference.field in _OF_TENSOR and last_of_both and self._same_scores():
+            return _harmless(difference, _SCORES)
         if difference.field in _OF_TENSOR:
             (a, b) = self._readings
             read = layer.first in edges[0] or layer.second in edges[1]
@@ -256,9 +322,9 @@ class _Search:
         for file, index in enumerate((layer.first, layer.second)):
             if (file, index) in self._numbering.in_floats:
                 return "ONNX Runtime computes it in float32: on some inputs it may miss by 1"
-            of_cpu = self._numbering.by_cpu.get((file, -1 if index is None else index))
-            if of_cpu and self._readings[0].format != self._readings[1].format:
-                return f"on other CPUs its runtime gives other codes for {of_cpu}"
+        of_cpu = None if layer.first is None else self._numbering.by_cpu.get(layer.first)
+        if of_cpu:
+            return f"on other CPUs its runtime gives other codes for {of_cpu}"
         return ""
 
     def _how(self, layer: Judged) -> str:
@@ -281,6 +347,10 @@ class _Search:
                 return method
             return f"{method}, of all layers up to `{reading.layers[behind].name}`"
         return "all layers together give the same codes"
+
+
+def _number_of(source: int, image: int, numbers: Sequence[int]) -> int:
+    return image if source == INPUT else numbers[source]
 
 
 def _harmless(difference: Difference, method: str) -> Difference:
