@@ -19,8 +19,6 @@ from mobiledeploy import reading
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.compare.difference import Difference
-from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
@@ -29,11 +27,11 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
-from mobiledeploy.ops.stored import StoredLayer, StoredTensor
+from mobiledeploy.ops.stored import StoredTensor
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
@@ -158,21 +156,13 @@ class Converted:
         data: Its bytes.
         io: Type of its input.
         operators: See `ConvertReport`.
-        excused: Numbers of the source's layers that are other layers in the target, or other
-            functions on other CPUs.
-        added: Names of the target's layers that are none of the source.
         loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
-        layers: Those of the source that `excused` counts, if nodes of it became tables: it is
-            compared in this form then. None if it is the same as the file.
     """
 
     data: bytes
     io: Io
     operators: tuple[ConvertedOperator, ...]
-    excused: frozenset[int]
-    added: frozenset[str]
     loadable: bytes | None = None
-    layers: Reading | None = None
 
 
 def convert(
@@ -399,48 +389,11 @@ def to_format(
         if changed:
             loadable = mended
             operators = (*operators, *_of_axes(file, changed))
-    excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
-    # These have no node in an integer graph but a table, which a reader finds no twin of.
-    excused |= {
-        form.layer for form in made.forms if layers.layers[form.layer].kind in _TABLES_ONLY
-    }
-    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
-    # A pool that became a convolution took over the padding before it.
-    excused |= {
-        read.source
-        for form in made.forms
-        for read in layers.layers[form.layer].reads
-        if form.form in _OTHER_LAYERS and read.source != INPUT
-        if layers.layers[read.source].kind == "pad"
-    }
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.name in in_floats and layer.weights is None
-    }
-    excused |= {places[name] for name in by_cpu if name in places}
-    excused |= {
-        places[each.name]
-        for each in certificates.values()
-        if each.differing_after and each.name in places
-    }
-    excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
-    excused |= {place for place, _ in _with_writers(file, layers, biased | close)}
-    # Whatever the scale of biases is that are all 0.
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.weights is not None and not layer.weights.bias.any()
-    }
     return Converted(
         data=data,
         io=kind,
         operators=_with_floats(file, layers, operators, in_floats),
-        excused=frozenset(excused),
-        added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
-        | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
-        layers=layers if tables else None,
     )
 
 
@@ -454,11 +407,6 @@ def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOper
                 layer=file.tflite.tensors[operator.output(0)].unique_name,
                 form="corrected axis",
             )
-
-
-def _moves(layer: StoredLayer) -> bool:
-    """Whether a layer moves codes: of another form it puts them on another grid as well."""
-    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(
@@ -731,10 +679,6 @@ def _of_kernels(
         )
 
 
-_TABLES_ONLY: Final = frozenset({"quantize", "unknown"})
-"""Kinds of layers that an integer graph holds as tables only."""
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
-"""Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
 
@@ -827,14 +771,16 @@ def _report(
             f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
         )
     structure = verification.structure
-    differences = () if structure is None else structure.differences
-    if converted.layers is not None:
-        differences = judge(converted.layers, _read(written)).differences
+    # What stands for an operator that gives other codes is said to do so above.
+    inexact = {each.layer for each in converted.operators if each.form == "inexact"}
     failures.extend(
-        f"`{difference.layer or difference.other}`: {difference.detail}"
-        for difference in differences
-        if _harmful(difference, converted)
+        f"`{difference.name}`: {difference.detail}"
+        for difference in (() if structure is None else structure.differences)
+        if not difference.equivalent
+        and difference.field != _NOT_DECIDED
+        and difference.name not in inexact
     )
+    failures = failures or [*verification.failures]
     return ConvertReport(
         version=VERSION,
         source=_described(file),
@@ -864,17 +810,6 @@ def _why(converted: Converted) -> str:
 
 
 _NOT_DECIDED: Final = "not comparable"
-_EXTRA: Final = "extra layer"
-
-
-def _harmful(difference: Difference, converted: Converted) -> bool:
-    """Whether two layers are known to be different functions on this machine, too."""
-    return not (
-        difference.equivalent
-        or difference.field == _NOT_DECIDED
-        or difference.position in converted.excused
-        or (difference.field == _EXTRA and difference.other in converted.added)
-    )
 
 
 def _described(file: ModelFile) -> ConvertedFile:
