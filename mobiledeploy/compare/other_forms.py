@@ -12,6 +12,7 @@ out.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -32,6 +33,8 @@ MOST_TRIALS: Final = 96
 SCORES_SCALE: Final = {"tflite": np.float32(1 / 256), "onnx": np.float32(1 / 255)}
 """The scale of scores that LiteRT takes, and that ONNX Runtime's quantiser gives them."""
 _SCORES: Final = "scores of the same logits, each file's on the grid that its runtime's tools take"
+_MOST_BACK: Final = 3
+"""Layers in a row of which one may correspond to what the other file's next layer reads."""
 _OF_TENSOR: Final = frozenset({"scale", "zero point"})
 
 Both: TypeAlias = tuple[int, int]
@@ -180,7 +183,7 @@ class _Search:
             pairs.add((first, second))
             reads = a.layers[first].reads, b.layers[second].reads
             for mine, other in zip(*reads, strict=False):
-                pairs.add((mine.source, other.source))
+                pairs.update(itertools.product(_chain(a, mine.source), _chain(b, other.source)))
         known, others = set(self._others), set(self._numbers)
         for second, first in sorted((second, first) for first, second in pairs):
             if INPUT in {first, second}:
@@ -312,10 +315,16 @@ class _Search:
             read = layer.first in edges[0] or layer.second in edges[1]
             last = layer.first == a.output_of or layer.second == b.output_of
             of_logits = layer.first is not None and a.logits is a.layers[layer.first]
-            if read or last or of_logits:
+            if (read and self._holds_the_same(layer)) or last or of_logits:
                 return difference
         harmless = _harmless(difference, self._how(layer))
         return dataclasses.replace(harmless, but=self._but(layer))
+
+    def _holds_the_same(self, layer: Judged) -> bool:
+        """Whether a layer and its counterpart give the same codes."""
+        if layer.first is None or layer.second is None:
+            return False
+        return self._numbers[layer.first] == self._others[layer.second]
 
     def _but(self, layer: Judged) -> str:
         """Return where a layer's codes may be others all the same, in words."""
@@ -347,6 +356,16 @@ class _Search:
                 return method
             return f"{method}, of all layers up to `{reading.layers[behind].name}`"
         return "all layers together give the same codes"
+
+
+def _chain(reading: Reading, source: int) -> Iterator[int]:
+    """Yield a layer, and some before it that alone decide what it gives, the nearest first."""
+    for _ in range(_MOST_BACK):
+        yield source
+        sources = set() if source == INPUT else {r.source for r in reading.layers[source].reads}
+        if len(sources) != 1:
+            return
+        (source,) = sources
 
 
 def _number_of(source: int, image: int, numbers: Sequence[int]) -> int:
