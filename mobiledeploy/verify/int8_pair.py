@@ -231,9 +231,10 @@ def _with_structure(
         proven.append(words)
     warnings = (*warnings, *_but(compared))
     if compared.same:
+        other = any(difference.field in divergence.ALONE for difference in compared.differences)
         proven.append(
             f"all {compared.layers} layers hold the same integers in both files, or integers "
-            "that give the same codes"
+            f"that give the same codes{', in other layers for some of them' if other else ''}"
         )
     elif any(
         not difference.equivalent and difference.field != "not comparable"
