@@ -17,7 +17,7 @@ from mobiledeploy.compare.align import Alignment, align, replaced_layers
 from mobiledeploy.compare.difference import MOST_CHANNELS, Difference, FieldDifference
 from mobiledeploy.compare.input_output import input_differences, output_differences
 from mobiledeploy.compare.layer_fields import fields, in_order, operands_crossed, reads_differ
-from mobiledeploy.compare.other_forms import Judged, without_other_forms
+from mobiledeploy.compare.other_forms import MOST_PLACES, Judged, without_other_forms
 from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
 from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer, StoredTensor
@@ -147,6 +147,8 @@ def _without_other_forms(
     inside = [difference for layer in judgement.layers for difference in layer.differences]
     if all(each.equivalent for each in (*inside, *judgement.output_differences)):
         return judgement
+    if sum(_other_weights(judgement, layer) for layer in judgement.layers) > MOST_PLACES:
+        return judgement
     judged = [
         Judged(
             first=layer.first,
@@ -168,6 +170,15 @@ def _without_other_forms(
         ),
         output_differences=without.output,
     )
+
+
+def _other_weights(judgement: Judgement, layer: LayerJudgement) -> bool:
+    """Whether a layer has weights of one shape in both files, and they give other codes."""
+    if layer.first is None or layer.second is None or layer.verdict is None or layer.verdict.equal:
+        return False
+    a, b = judgement.readings
+    one, other = a.layers[layer.first].weights, b.layers[layer.second].weights
+    return one is not None and other is not None and one.kernel.shape == other.kernel.shape
 
 
 def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
