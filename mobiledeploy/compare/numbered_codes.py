@@ -1,4 +1,4 @@
-"""`numbered`: a number for each tensor of a file, equal for tensors that always hold equal codes.
+"""`Numbering`: a number for each tensor of a file, equal for tensors that always hold equal codes.
 
 The layers of two files are numbered by one `Numbering`. Whatever operators a file computes
 something with, its tensors are brought to one form:
