@@ -330,7 +330,7 @@ class _Search:
         """Return where a layer's codes may be others all the same, in words."""
         for file, index in enumerate((layer.first, layer.second)):
             if (file, index) in self._numbering.in_floats:
-                return "ONNX Runtime computes it in float32: on some inputs it may miss by 1"
+                return "its runtime computes it in float32: on some inputs it may miss by 1"
         of_cpu = None if layer.first is None else self._numbering.by_cpu.get(layer.first)
         if of_cpu:
             return f"on other CPUs its runtime gives other codes for {of_cpu}"

@@ -21,7 +21,7 @@ from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.ops import table
 from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.reading import Reading, StoredLayer
-from mobiledeploy.runtimes import Array, FileLayer, Session, cpu, ort_optimised
+from mobiledeploy.runtimes import IN_FLOATS, Array, FileLayer, Session, cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify.layers import extremes, layer_outputs
 from mobiledeploy.verify.layers.layer_outputs import LayerOutputs, in_other_runtime
@@ -377,9 +377,7 @@ def in_floats(opened: OpenFile) -> frozenset[str]:
     return frozenset(
         layer.name
         for layer, why in zip(layers, reasons_in_file(opened, layers), strict=True)
-        if ort_optimised.IN_FLOATS in why
-        and layer.kind != "unknown"
-        and not layer.op.startswith(_ON_CODES)
+        if IN_FLOATS in why and layer.kind != "unknown" and not layer.op.startswith(_ON_CODES)
     )
 
 
