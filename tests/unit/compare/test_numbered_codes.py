@@ -14,6 +14,7 @@ from known import known
 
 from mobiledeploy import reading
 from mobiledeploy.formats import model_file
+from mobiledeploy.ops.stored import with_fault
 from mobiledeploy.pipeline import convert
 from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.verify.layers.as_computed import as_computed
@@ -108,6 +109,10 @@ def of_clamp(layer: StoredLayer) -> StoredLayer | None:
     return dataclasses.replace(layer, clamp=(layer.clamp[0], 20))
 
 
+def of_fault(layer: StoredLayer) -> StoredLayer:
+    return with_fault(layer, "axis", "it works along another axis")
+
+
 def mutants(
     target: Reading, change: Callable[[StoredLayer], StoredLayer | None]
 ) -> Iterator[tuple[str, Reading]]:
@@ -119,8 +124,8 @@ def mutants(
             yield layer.name, dataclasses.replace(target, layers=layers)
 
 
-CHANGES = (of_table, of_weight, of_bias, of_read_scale, of_clamp)
-QUICK = {("joined", of_table), ("residual", of_weight), ("hard", of_table)}
+CHANGES = (of_table, of_weight, of_bias, of_read_scale, of_clamp, of_fault)
+QUICK = {("joined", of_table), ("joined", of_fault), ("residual", of_weight), ("hard", of_table)}
 
 
 def stem(name: str) -> str:
