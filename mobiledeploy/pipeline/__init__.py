@@ -15,10 +15,6 @@
 `inspect_float`: what a float file holds, and what `quantize` does with it.
 `in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
-`float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
-`tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
-`tflite_tables`: gives a `.tflite` tables in place of operators that no reader knows.
-`functions_of_codes`: which tensors of a graph are functions of each code of another one.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `float_logits`: a float network's logits.
 `float_agreement`: how often int8 files answer as the float network does.

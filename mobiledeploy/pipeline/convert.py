@@ -19,8 +19,6 @@ from mobiledeploy import reading
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.compare.difference import Difference
-from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
@@ -29,25 +27,24 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import ort_optimised
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
+from mobiledeploy.verify.layers.float_biases import with_integer_biases
+from mobiledeploy.verify.layers.tables_of_elements import not_read, with_operators, with_tables
 from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.outputs.opened_file import open_file
-from mobiledeploy.verify.proof.certificate import reasons_in_file
+from mobiledeploy.verify.proof.certificate import in_floats as in_floats_of
 from mobiledeploy.verify.report import VerifyReport
 
 VERSION: Final = 1
@@ -159,21 +156,13 @@ class Converted:
         data: Its bytes.
         io: Type of its input.
         operators: See `ConvertReport`.
-        excused: Numbers of the source's layers that are other layers in the target, or other
-            functions on other CPUs.
-        added: Names of the target's layers that are none of the source.
         loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
-        layers: Those of the source that `excused` counts, if nodes of it became tables: it is
-            compared in this form then. None if it is the same as the file.
     """
 
     data: bytes
     io: Io
     operators: tuple[ConvertedOperator, ...]
-    excused: frozenset[int]
-    added: frozenset[str]
     loadable: bytes | None = None
-    layers: Reading | None = None
 
 
 def convert(
@@ -255,21 +244,7 @@ def _in_floats(file: ModelFile) -> frozenset[str]:
     if file.format != "onnx":
         return frozenset()
     with Children(runtimes.running(file.format)) as children:
-        opened = open_file(file, children)
-        layers = opened.reading.layers
-        reasons = reasons_in_file(opened, layers)
-    # Of layers that are not understood, what they give is measured. A node on codes computes with
-    # them, whatever kernel runs it.
-    return frozenset(
-        layer.name
-        for layer, why in zip(layers, reasons, strict=True)
-        if ort_optimised.IN_FLOATS in why
-        and layer.kind != "unknown"
-        and not layer.op.startswith(_ON_CODES)
-    )
-
-
-_ON_CODES: Final = ("QGemm", "QLinear")
+        return in_floats_of(open_file(file, children))
 
 
 def _with_floats(
@@ -373,9 +348,9 @@ def to_format(
     whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
     given = whole
-    whole, tables = with_tables(given, _not_read(layers))
+    whole, tables = with_tables(given, not_read(layers))
     replaced = whole is not given
-    layers = _with_operators(_read(whole), tables) if replaced else layers
+    layers = with_operators(_read(whole), tables) if replaced else layers
     made = _graph(whole, layers, tables=replaced, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
     rounded = tuple(_of_float_sums(file, layers, close))
@@ -418,48 +393,11 @@ def to_format(
         if changed:
             loadable = mended
             operators = (*operators, *_of_axes(file, changed))
-    excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
-    # These have no node in an integer graph but a table, which a reader finds no twin of.
-    excused |= {
-        form.layer for form in made.forms if layers.layers[form.layer].kind in _TABLES_ONLY
-    }
-    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
-    # A pool that became a convolution took over the padding before it.
-    excused |= {
-        read.source
-        for form in made.forms
-        for read in layers.layers[form.layer].reads
-        if form.form in _OTHER_LAYERS and read.source != INPUT
-        if layers.layers[read.source].kind == "pad"
-    }
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.name in in_floats and layer.weights is None
-    }
-    excused |= {places[name] for name in by_cpu if name in places}
-    excused |= {
-        places[each.name]
-        for each in certificates.values()
-        if each.differing_after and each.name in places
-    }
-    excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
-    excused |= {place for place, _ in _with_writers(file, layers, biased | close)}
-    # Whatever the scale of biases is that are all 0.
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.weights is not None and not layer.weights.bias.any()
-    }
     return Converted(
         data=data,
         io=kind,
         operators=_with_floats(file, layers, operators, in_floats),
-        excused=frozenset(excused),
-        added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
-        | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
-        layers=layers if replaced else None,
     )
 
 
@@ -473,11 +411,6 @@ def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOper
                 layer=file.tflite.tensors[operator.output(0)].unique_name,
                 form="corrected axis",
             )
-
-
-def _moves(layer: StoredLayer) -> bool:
-    """Whether a layer moves codes: of another form it puts them on another grid as well."""
-    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(
@@ -544,31 +477,6 @@ def _read(file: ModelFile) -> Reading:
             hint="`mobiledeploy quantize` makes int8 files of a float network",
         )
     return layers
-
-
-def _not_read(layers: Reading) -> frozenset[str]:
-    """Return what layers write that are not understood.
-
-    Not those of a `.tflite` that have faults: they may give other codes on another CPU.
-    """
-    faulty = layers.format == "onnx"
-    return frozenset(
-        layer.name
-        for layer in layers.layers
-        if (faulty if layer.faults else layer.kind == "unknown")
-    )
-
-
-def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
-    """Return layers under their names in the file, tables with the operators they stand for."""
-
-    def named(layer: StoredLayer) -> StoredLayer:
-        name, moved, _ = layer.name.partition(MOVED)
-        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
-        operator = tables.get(name, layer.op)
-        return dataclasses.replace(layer, name=name, op=operator, output=output)
-
-    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
 
 
 def _graph(
@@ -774,10 +682,6 @@ def _of_kernels(
         )
 
 
-_TABLES_ONLY: Final = frozenset({"quantize", "unknown"})
-"""Kinds of layers that an integer graph holds as tables only."""
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
-"""Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
 
@@ -878,14 +782,16 @@ def _report(
             f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
         )
     structure = verification.structure
-    differences = () if structure is None else structure.differences
-    if converted.layers is not None:
-        differences = judge(converted.layers, _read(written)).differences
+    # What stands for an operator that gives other codes is said to do so above.
+    inexact = {each.layer for each in converted.operators if each.form == "inexact"}
     failures.extend(
-        f"`{difference.layer or difference.other}`: {difference.detail}"
-        for difference in differences
-        if _harmful(difference, converted)
+        f"`{difference.name}`: {difference.detail}"
+        for difference in (() if structure is None else structure.differences)
+        if not difference.equivalent
+        and difference.field != _NOT_DECIDED
+        and difference.name not in inexact
     )
+    failures = failures or [*verification.failures]
     return ConvertReport(
         version=VERSION,
         source=_described(file),
@@ -915,17 +821,6 @@ def _why(converted: Converted) -> str:
 
 
 _NOT_DECIDED: Final = "not comparable"
-_EXTRA: Final = "extra layer"
-
-
-def _harmful(difference: Difference, converted: Converted) -> bool:
-    """Whether two layers are known to be different functions on this machine, too."""
-    return not (
-        difference.equivalent
-        or difference.field == _NOT_DECIDED
-        or difference.position in converted.excused
-        or (difference.field == _EXTRA and difference.other in converted.added)
-    )
 
 
 def _described(file: ModelFile) -> ConvertedFile:

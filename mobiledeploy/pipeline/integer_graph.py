@@ -7,16 +7,16 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.same_function import codes_of_all_cases, needs_no_grid, on_any_grid
-from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.in_floats import of_floats
 from mobiledeploy.integer.mean_as_convolution import (
     codes_of_windows,
     mean_as_convolution,
@@ -24,7 +24,7 @@ from mobiledeploy.integer.mean_as_convolution import (
 )
 from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
 from mobiledeploy.integer.table_as_convolution import table_as_convolution
-from mobiledeploy.ops import conv, each_code, lookup, table
+from mobiledeploy.ops import conv, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.average_pool import AveragePool
@@ -33,13 +33,12 @@ from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
-from mobiledeploy.ops.each_pair import all_pairs
-from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import Operator, has_weights
+from mobiledeploy.ops.requantise import by_floats, joined_by_tflite, requantised
 from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.stored import (
     FULL,
@@ -49,7 +48,7 @@ from mobiledeploy.ops.stored import (
     StoredTensor,
 )
 from mobiledeploy.ops.sum_operator import SumOperator
-from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Float32, Int8, QTensor, Shape
+from mobiledeploy.ops.tensors import QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
 Form: TypeAlias = Literal[
@@ -295,7 +294,7 @@ class _Maker:
         if source is None:
             return None
         output = _on_grid(self._unique(f"{layer.name}/on another grid"), source.shape, out)
-        codes = np.clip(_by_floats(source, output), *layer.clamp)
+        codes = np.clip(by_floats(source, output), *layer.clamp)
         self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
         return self._append(index, lookup.of_table(codes, [source], output))
 
@@ -320,7 +319,7 @@ class _Maker:
             )
         cases, (expected, *others) = tried
         if layer.name in self._in_floats:
-            given = _of_floats(layer, inputs, output)
+            given = of_floats(layer, inputs, output)
             expected, others = (expected, others) if given is None else (given, [])
         by_cpu = int((np.stack([expected, *others]) != expected).any(axis=0).sum())
         try:
@@ -477,7 +476,7 @@ class _Maker:
             output, name=name, scale=source.scale, zero_point=source.zero_point
         )
         pooled = self._append(index, _checked(operator, layer, inputs, before))
-        codes = np.clip(_by_floats(pooled, output), *layer.clamp)
+        codes = np.clip(by_floats(pooled, output), *layer.clamp)
         return self._append(index, lookup.of_table(codes, [pooled], output))
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
@@ -501,7 +500,7 @@ class _Maker:
         codes: Codes | Int8
         if layer.table is None:
             before = self._tensor(layer.reads[0].source)
-            codes = np.clip(_requantised(layer, before, self._reading.format), *layer.clamp)
+            codes = np.clip(requantised(layer, before, self._reading.format), *layer.clamp)
         else:
             codes = layer.table
         unary = len(known) == 1 and codes.ndim == 1
@@ -648,7 +647,7 @@ class _Maker:
             part = dataclasses.replace(
                 source, name=name, scale=output.scale, zero_point=output.zero_point
             )
-            by = _by_floats if self._reading.format == "onnx" else _joined_by_tflite
+            by = by_floats if self._reading.format == "onnx" else joined_by_tflite
             codes = by(source, part)
             self._note(index, part, "table", np.zeros(codes.size, np.int64), 0)
             self._nodes.append(lookup.of_table(codes, [source], part))
@@ -713,32 +712,6 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
-
-
-_FLOATS: Final[Mapping[str, Callable[[Float32, Float32], Float32]]] = {
-    "add": lambda a, b: a + b,
-    "mul": lambda a, b: a * b,
-    "sub": lambda a, b: a - b,
-}
-"""Layers of which float32 gives one result for each pair of codes."""
-
-
-def _of_floats(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Codes | None:
-    """Return all codes of a layer that ONNX Runtime computes in float32; None of other layers."""
-    if layer.kind == "mean":
-        codes, _ = codes_of_windows(inputs[0], output, layer.window)
-        means: Codes = np.clip(codes, *layer.clamp)
-        return means
-    compute = _FLOATS.get(layer.kind)
-    if compute is None or len(layer.reads) != 2:
-        return None
-    reals = [
-        (codes - (read.zero_point or 0)).astype(np.float32) * np.float32(read.scale or 1)
-        for codes, read in zip(all_pairs(), layer.reads, strict=True)
-    ]
-    steps = np.rint(compute(*reals) / output.scale) + output.zero_point
-    clipped: Codes = np.clip(steps, *layer.clamp).astype(np.int64)
-    return clipped
 
 
 def _image(output: QTensor) -> QTensor:
@@ -828,87 +801,6 @@ def _slopes(
         slope = (int(codes[0]) - output.zero_point) * float(output.scale) / width
         for alpha in dict.fromkeys(round(slope, digits) for digits in _DIGITS):
             yield "leaky_relu", (("alpha", float(np.float32(alpha))),)
-
-
-_NARROWEST, _WIDEST = 2.0**-8, 2.0**7
-"""Between these lies input scale / output scale of XNNPACK's QUANTIZE."""
-
-
-def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Codes:
-    """Return the codes of all codes on another grid.
-
-    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; between
-    int8 and uint8 TFLite's tflite/kernels/quantize.cc; ONNX Runtime computes in float32.
-
-    Raises:
-        ConversionError: A grid is not known, or XNNPACK does not take it.
-    """
-    (read,) = layer.reads
-    out = _on_grid(layer.name, (1,), layer.output)
-    before = _on_grid(
-        "input", (1,), dataclasses.replace(source, scale=read.scale, zero_point=read.zero_point)
-    )
-    if file == "onnx":
-        return _by_floats(before, out)
-    if {source.dtype, layer.output.dtype} == {"int8", "uint8"}:
-        return _with_other_type(before, out, math.prod(source.shape))
-    ratio = before.scale / out.scale
-    if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
-        raise ConversionError(
-            f"the arithmetic of {layer.op} from {source.dtype} to {layer.output.dtype} by {ratio} "
-            "is not known"
-        )
-    factor = int(np.rint(np.float32(256) * ratio))
-    sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
-    codes: Codes = np.clip(sums >> 8, QMIN, QMAX)
-    return codes
-
-
-def _by_floats(source: QTensor, out: QTensor) -> Codes:
-    """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
-    return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
-
-
-def _with_other_type(source: QTensor, out: QTensor, size: int) -> Codes:
-    """Return the codes of all codes on another grid, as QUANTIZE from int8 to uint8 or back.
-
-    TFLite computes 16 at a time by vector instructions, and those that are left over otherwise.
-
-    Args:
-        source: Grid of what it reads.
-        out: Grid of what it writes.
-        size: How many codes the tensor has.
-
-    Raises:
-        ConversionError: A code becomes another one at the tensor's end than before.
-    """
-    factor = FixedPoint.of(float(source.scale) / float(out.scale))
-    left = all_codes() - source.zero_point
-    vector, scalar = (
-        np.clip(factor.times(left, halves_up=up) + out.zero_point, QMIN, QMAX)
-        for up in (True, False)
-    )
-    rest = size % _LANES
-    if rest and size > _LANES and not np.array_equal(vector, scalar):
-        raise ConversionError(f"LiteRT rounds the last {rest} of its {size} codes otherwise")
-    return scalar if size < _LANES else vector
-
-
-_LANES: Final = 16
-"""Codes that TFLite's QUANTIZE converts at a time."""
-
-
-def _joined_by_tflite(source: QTensor, out: QTensor) -> Codes:
-    """Return the codes of all codes on another grid, as CONCATENATION of uint8 computes them.
-
-    Source: TFLite's tflite/kernels/internal/reference/concatenation.h.
-    """
-    scale = source.scale * (np.float32(1) / out.scale)
-    unsigned = (all_codes() + UINT8_OFFSET).astype(np.float32)
-    steps = unsigned * scale + np.float32(-(source.zero_point + UINT8_OFFSET)) * scale
-    away = np.trunc(np.abs(steps) + np.float32(0.5)) * np.sign(steps)
-    codes: Codes = np.clip(away.astype(np.int64) + out.zero_point, QMIN, QMAX)
-    return codes
 
 
 def _activation(bounds: tuple[int, int], output: QTensor) -> Activation:

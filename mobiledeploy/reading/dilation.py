@@ -1,7 +1,8 @@
-"""Fold SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND around a convolution into its dilation.
+"""Fold what moves the pixels around a dilated convolution into its dilation.
 
-TensorFlow computes a dilated convolution so: it pads an image, makes a batch of it in which each
-image has every so manieth pixel, convolves these, and puts the results back between each other.
+TensorFlow computes a dilated convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND: it pads
+an image, makes a batch of it in which each image has every so manieth pixel, convolves these, and
+puts the results back between each other.
 """
 
 import dataclasses

@@ -3,6 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy.typing as npt
+
+Run: TypeAlias = Callable[[bytes, npt.NDArray[Any]], npt.NDArray[Any]]
+"""Runs a file of some nodes: from its bytes and its only input to its only output."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

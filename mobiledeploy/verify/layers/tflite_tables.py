@@ -11,7 +11,7 @@ DEQUANTIZE comes behind it.
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,9 @@ from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, TfliteTenso
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.ops import lookup
 from mobiledeploy.ops.tensors import QMIN, UINT8_OFFSET, Int8
-from mobiledeploy.pipeline.functions_of_codes import Functions, Part, axis_of, kept
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
+from mobiledeploy.verify.layers.functions_of_codes import Functions, Part, Run, axis_of, kept
 
 _QUANTISE, _DEQUANTISE = "QUANTIZE", "DEQUANTIZE"
 _ELEMENTS: Final = frozenset(
@@ -52,12 +52,15 @@ _TIMES: Final = 3
 _STEP: Final = 37
 
 
-def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Mapping[str, str]]:
+def with_tables(
+    file: ModelFile, unread: Collection[str], run: Run | None = None
+) -> tuple[ModelFile, Mapping[str, str]]:
     """Return a `.tflite` whose parsed model has tables, and the operators that they stand for.
 
     Args:
         file: The file.
         unread: Unique names of what operators write that no reader knows.
+        run: See `tables_of_elements.with_tables`.
 
     Returns:
         The file with another parsed model, the file itself if no operators were replaced; and by
@@ -66,9 +69,18 @@ def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Ma
     model = _on_codes(file.tflite)
     if model is file.tflite and not unread:
         return file, {}
-    with Children() as children:
-        graph = _Graph(model, unread, children)
+    if run is not None:
+        graph = _Graph(model, unread, run)
         changed = graph.replaced()
+    else:
+        with Children() as children:
+
+            def run_in_child(data: bytes, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+                (results,) = children.once(runtimes.primary("tflite"), data, [codes])
+                return results
+
+            graph = _Graph(model, unread, run_in_child)
+            changed = graph.replaced()
     if not graph.tables and changed is model:
         return file, {}
     return dataclasses.replace(file, parsed=changed), graph.tables
@@ -123,9 +135,9 @@ class _Graph:
         tables: The operator that each table stands for, by what it writes.
     """
 
-    def __init__(self, model: TfliteModel, unread: Collection[str], children: Children) -> None:
+    def __init__(self, model: TfliteModel, unread: Collection[str], run: Run) -> None:
         self.tables = dict[str, str]()
-        self._model, self._unread, self._children = model, unread, children
+        self._model, self._unread, self._run = model, unread, run
         self._names = [tensor.unique_name for tensor in model.tensors]
         self._indices = {name: index for index, name in enumerate(self._names)}
         self._added: dict[int, TfliteOperator] = {}
@@ -242,7 +254,7 @@ class _Graph:
         values = _of_type(given.reshape(batch, *shape[1:]), root.dtype)
         try:
             data = tflite_edit.cut(model, [part.root], self._names[target])
-            (results,) = self._children.once(runtimes.primary("tflite"), data, [values])
+            results = self._run(data, values)
         except (ConversionError, CorruptFileError, RuntimeDiedError):
             return None
         if results.shape != values.shape or results.dtype.name not in _TYPES:

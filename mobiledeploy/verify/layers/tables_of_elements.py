@@ -7,6 +7,7 @@ channel. ONNX Runtime gives all of its results, and a Gather of these stands for
 Only the nodes between the two tensors run, with all codes: nothing else of the file.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.pipeline import tflite_tables
-from mobiledeploy.pipeline.functions_of_codes import Functions, axis_of, kept
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.runtimes import ort
+from mobiledeploy.verify.layers import tflite_tables
+from mobiledeploy.verify.layers.functions_of_codes import Functions, Run, axis_of, kept
 
 MOVED: Final = "/channels last for "
 """Between the name of a tensor and that of a table: a copy of it with its channels last."""
@@ -55,24 +57,63 @@ _TYPES: Final = {2: np.dtype(np.uint8), 3: np.dtype(np.int8)}
 """Types of codes by their numbers in the format."""
 
 
-def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Mapping[str, str]]:
+def _run_here(model: bytes, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    (results,) = ort.load(model).run(codes)
+    return results
+
+
+def with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
+    """Return the layers of a copy with tables under their names in the file itself.
+
+    Args:
+        layers: Of the copy.
+        tables: The operators that its tables stand for, which they are called by.
+    """
+
+    def named(layer: StoredLayer) -> StoredLayer:
+        name, moved, _ = layer.name.partition(MOVED)
+        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
+        operator = tables.get(name, layer.op)
+        return dataclasses.replace(layer, name=name, op=operator, output=output)
+
+    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
+
+
+def not_read(layers: Reading) -> frozenset[str]:
+    """Return what layers write that are not understood.
+
+    Not those of a `.tflite` that have faults: they may give other codes on another CPU.
+    """
+    faulty = layers.format == "onnx"
+    return frozenset(
+        layer.name
+        for layer in layers.layers
+        if (faulty if layer.faults else layer.kind == "unknown")
+    )
+
+
+def with_tables(
+    file: ModelFile, unread: Collection[str], *, run: Run | None = None
+) -> tuple[ModelFile, Mapping[str, str]]:
     """Return a copy of a file with tables, and the operators that they stand for.
 
     Args:
         file: Any model file; of a `.tflite` the parsed model is another one.
         unread: Outputs of nodes that no reader knows; others stay.
+        run: Returns the only output of a file of the same format for its only input; by default
+            its runtime does.
 
     Returns:
         The copy, the file itself if it has no such nodes; and by the name of what a table writes
         the operator that no reader knows.
     """
     if file.format == "tflite":
-        return tflite_tables.with_tables(file, unread)
+        return tflite_tables.with_tables(file, unread, run)
     if not unread:
         return file, {}
     import onnx
 
-    graph = _Graph(onnx.load_model_from_string(file.data))
+    graph = _Graph(onnx.load_model_from_string(file.data), run or _run_here)
     tables = graph.replace(unread)
     if not tables:
         return file, {}
@@ -82,8 +123,9 @@ def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Ma
 class _Graph:
     """The graph of a file, while nodes are replaced."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, run: Run) -> None:
         self.model = model
+        self._run = run
         self._nodes = list(model.graph.node)
         self._given = {tensor.name: tensor for tensor in model.graph.initializer}
         self._writers = {
@@ -221,7 +263,7 @@ class _Graph:
             every, order = every[:, :, np.newaxis, np.newaxis], (2, 0, 1, 3)
         given = np.ascontiguousarray(every.transpose(order))
         try:
-            (results,) = ort.load(self._part(root, name, nodes, given.shape)).run(given)
+            results = self._run(self._part(root, name, nodes, given.shape), given)
         except CorruptFileError:
             return None
         if results.shape != given.shape or results.dtype not in (np.uint8, np.int8):
