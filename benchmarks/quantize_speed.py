@@ -31,6 +31,8 @@ from mobiledeploy.verify.outputs import image_sets
 
 NETWORKS = {"0.35": (0.35, 96), "1.0": (1.0, 224)}
 QUANTIZE = "mobiledeploy quantize"
+CALIBRATION = "calibration"
+"""Ours beside TensorFlow's, in one process."""
 STARTS_FROM = {
     QUANTIZE: "whole_model",
     "ours": "whole_model",
@@ -64,13 +66,14 @@ def main() -> None:
     parser.add_argument("--networks", default=",".join(NETWORKS), help="alphas; default: both")
     parser.add_argument("--weights", type=Path, help="Keras applications .h5 for V2 1.0 224")
     parser.add_argument("--images", type=Path, help="a folder of photos; default: synthetic ones")
-    parser.add_argument("--ways", default=",".join(STARTS_FROM), help="default: all")
+    known = [*STARTS_FROM, CALIBRATION]
+    parser.add_argument("--ways", default=",".join(known), help="default: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    unknown = {*options.ways.split(",")} - {*STARTS_FROM}
+    unknown = {*options.ways.split(",")} - {*known}
     if unknown:
-        parser.error(f"expected ways out of {', '.join(STARTS_FROM)}; received {unknown}")
+        parser.error(f"expected ways out of {', '.join(known)}; received {unknown}")
     with tempfile.TemporaryDirectory() as temporary:
         result = {
             "machine": machine.describe(),
@@ -101,8 +104,10 @@ def _measure(
         shutil.copyfile(weights, task.weights)
     else:
         _peer("random_weights", folder)
-    wanted = options.ways.split(",")
+    wanted = [way for way in options.ways.split(",") if way != CALIBRATION]
     measured: dict[str, list[dict[str, Any]] | str] = {}
+    if CALIBRATION in options.ways.split(","):
+        measured |= _calibration(folder, options.rounds)
     for start in sorted({STARTS_FROM[way] for way in wanted}):
         run = _peer(start, folder)
         measured[f"({start})"] = run if isinstance(run, str) else [dataclasses.asdict(run)]
@@ -150,6 +155,32 @@ def _peer(way: str, folder: Path) -> Run | str:
     costs = json.loads((folder / f"{way}.json").read_text())["costs"]
     convert = sum(cost["wall"] for step, cost in costs.items() if step != "import")
     return dataclasses.replace(run, convert=convert)
+
+
+def _calibration(folder: Path, rounds: int) -> dict[str, list[dict[str, Any]] | str]:
+    """Return rows of calibration alone, and one that compares them."""
+    run = _timed([sys.executable, "-m", "peer.calibration", str(folder), str(rounds)])
+    if isinstance(run, str):
+        return {CALIBRATION: run}
+    record = json.loads((folder / "calibration.json").read_text())
+    ours, theirs = ([costs[name] for costs in record["rounds"]] for name in ("ours", "tensorflow"))
+    first = record["first"]
+    ratios = {
+        key: statistics.median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+        for key in ("wall", "cpu")
+    }
+    rows: dict[str, list[dict[str, Any]] | str] = {
+        f"{CALIBRATION} ({name})": [
+            {**cost, "peak": run.peak, "convert": cost["wall"]} for cost in costs
+        ]
+        for name, costs in (("ours", ours), ("TensorFlow", theirs))
+    }
+    rows[f"{CALIBRATION}, ours / theirs"] = (
+        f"{ratios['wall']:.2f} of the time, {ratios['cpu']:.2f} of the CPU time, "
+        f"of the first call's {first['ours']['cpu'] / first['tensorflow']['cpu']:.2f}; "
+        f"ranges differ by at most {record['difference']:.1e} of themselves"
+    )
+    return rows
 
 
 def _timed(command: list[str]) -> Run | str:

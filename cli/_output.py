@@ -16,19 +16,25 @@ WIDTH: Final = 100
 """Columns of printed text."""
 
 
+class _Stdout:
+    """What is known of stdout: whether data were printed to it."""
+
+    used = False
+
+
 def emit(text: str) -> None:
     """Print data to stdout.
 
     Raises:
         StorageError: stdout cannot be written.
     """
+    _Stdout.used = True
     try:
         typer.echo(printable(text))
     except BrokenPipeError:
         raise  # the reader, such as `head`, has ended: Typer ends the program silently
     except OSError as error:
-        # The rest of the buffer would cause the same error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _give_up_stdout()
         raise StorageError(
             f"cannot write to stdout: {error.strerror}",
             hint="check the disk or the program that stdout leads to",
@@ -38,6 +44,34 @@ def emit(text: str) -> None:
 def message(text: str) -> None:
     """Print a message to stderr."""
     typer.echo(printable(text), err=True)
+
+
+def error(text: str, hint: str | None, *, status: int, kind: str, json: bool) -> None:
+    """Print an error to stderr and, if JSON was asked for and none is printed yet, to stdout, too.
+
+    Args:
+        text: What was expected and what was received.
+        hint: What to do about it.
+        status: The exit status; see docs/exit-statuses.md.
+        kind: The error's name there.
+        json: Whether `--json` was given; the document follows docs/schemas/error.schema.json.
+    """
+    message("error: " + text.replace("\n", "\n  "))
+    if hint:
+        message(f"\nhint: {hint}")
+    if json and not _Stdout.used:
+        from json import dumps
+
+        document = {"status": status, "kind": kind, "message": text, "hint": hint}
+        try:
+            emit(dumps({"error": document}, indent=2))
+        except OSError:  # stderr has said it, and the exit status is that of the error
+            _give_up_stdout()
+
+
+def _give_up_stdout() -> None:
+    """Drop the rest of the buffer, which would cause the same error at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def printable(text: str) -> str:

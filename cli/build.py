@@ -159,7 +159,9 @@ def build(
         int | None,
         typer.Option(metavar="N", help="Threads of the training. Default: one a core, 8 at most"),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Build folder")] = Path("build"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Build folder")
+    ] = Path("build"),
     start: Annotated[
         str | None,
         typer.Option(

@@ -208,7 +208,8 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
         names = f", named {', '.join(outlook.labels[:PLACES])} ..." if outlook.labels else ""
         values = f"{outlook.classes:,} value{'' if outlook.classes == 1 else 's'}"
         words = ", ".join(text for text in (head, f"{values}{names}") if text)
-        yield _wrapped("head", f"{words}; taken for a {outlook.task} task")
+        task = f"; taken for a {outlook.task} task" if outlook.task else ""
+        yield _wrapped("head", f"{words}{task}")
     if not outlook.image:
         yield _wrapped("values", "the input is no image: photos cannot decide its ranges")
     elif outlook.scaling == RANGES["0..255"]:

@@ -97,6 +97,15 @@ def _help(arguments: list[str]) -> str:
     return " ".join(["mobiledeploy", *name, "--help"])
 
 
+def _fail(error: type[MobileDeployError], text: str, hint: str | None) -> None:
+    """Print an error by the name that docs/exit-statuses.md has for its status."""
+    arguments = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+    listed = next(kind for kind in error.__mro__ if "exit_status" in vars(kind))
+    _output.error(
+        text, hint, status=error.exit_status, kind=listed.__name__, json="--json" in arguments
+    )
+
+
 def main() -> None:
     """Run a command, and turn errors into a message, a hint and an exit status."""
     gc.set_threshold(YOUNG_OBJECTS)
@@ -115,21 +124,19 @@ def main() -> None:
         if len(sys.argv) == 1:
             error.show()  # the help, which is no error
         else:
-            _output.message(f"error: {_in_our_style(error.format_message())}")
-            _output.message(f"\nhint: `{_help(sys.argv[1:])}` lists what there is")
+            hint = f"`{_help(sys.argv[1:])}` lists what there is"
+            _fail(RequestError, _in_our_style(error.format_message()), hint)
         sys.exit(RequestError.exit_status)
     except MobileDeployError as error:
         # Names from untrusted files may be very long, and must not look like our own messages.
         text = str(error)
         if len(text) > LONGEST_MESSAGE:
             text = f"{text[:LONGEST_MESSAGE]} ..."
-        _output.message("error: " + text.replace("\n", "\n  "))
-        if error.hint:
-            _output.message(f"\nhint: {error.hint}")
+        _fail(type(error), text, error.hint)
         sys.exit(error.exit_status)
     except OSError as error:
         # A file error that no command expects, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
-        _output.message(f"error: {where}{error.strerror or error}")
-        _output.message(f"\nhint: {_HINTS.get(error.errno or 0, _CHECK_NAME)}")
+        hint = _HINTS.get(error.errno or 0, _CHECK_NAME)
+        _fail(StorageError, f"{where}{error.strerror or error}", hint)
         sys.exit(StorageError.exit_status)

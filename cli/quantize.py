@@ -1,5 +1,6 @@
 """`mobiledeploy quantize`."""
 
+import importlib
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -149,6 +150,7 @@ def quantize(
         from mobiledeploy.pipeline import quantize as quantizing
 
         heap.share()
+        _import_runtimes(model)
         with _output.progress(quiet=quiet) as progress:
             report = quantizing.quantize(
                 model,
@@ -186,16 +188,31 @@ _KERAS: Final = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")
 """First bytes of `.keras` and `.h5`."""
 
 
+_RUNTIMES: Final = ("ai_edge_litert.interpreter", "onnx", "onnxruntime")
+
+
+def _is_keras(model: Path) -> bool:
+    with suppress(OSError, RuntimeError), model.expanduser().open("rb") as file:
+        return file.read(8).startswith(_KERAS)
+    return False
+
+
+def _import_runtimes(model: Path) -> None:
+    """Import what runs and writes the files, while another process still reads a Keras file."""
+    if _is_keras(model):
+        for name in _RUNTIMES:
+            with suppress(ImportError):  # said where it is needed
+                importlib.import_module(name)
+
+
 def _read_early(model: Path) -> AbstractContextManager[None]:
     """Start to read a Keras file in its process while this one imports what quantises it."""
     from mobiledeploy.base import child_process
 
-    path = model.expanduser()
-    with suppress(OSError, RuntimeError), path.open("rb") as file:
-        if file.read(8).startswith(_KERAS):
-            return child_process.started_early(
-                "mobiledeploy.network.keras_file", "read_model_to_bytes", str(path)
-            )
+    if _is_keras(model):
+        return child_process.started_early(
+            "mobiledeploy.network.keras_file", "read_model_to_bytes", str(model.expanduser())
+        )
     return nullcontext()
 
 

@@ -1,6 +1,7 @@
 """Finished int8 files of other tools, small enough to convert in a test."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -379,4 +380,126 @@ def with_computed_shape() -> bytes:
     model.operator("FULLY_CONNECTED", 4, [flat, weights, bias], logits, "FullyConnectedOptions")
     return model.finish(
         description="shapes", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": logits}
+    )
+
+
+def dilated(
+    border: list[list[int]],
+    cut: list[list[int]],
+    out: tuple[int, int],
+    *,
+    depthwise: bool = False,
+    back: tuple[int, int] = (2, 3),
+) -> bytes:
+    """A `.tflite` of 9 by 13 pixels with a convolution whose window skips every second row.
+
+    TensorFlow's converter writes it so: SPACE_TO_BATCH_ND, the convolution, BATCH_TO_SPACE_ND.
+
+    Args:
+        border: What is added around the image: above and below, left and right.
+        cut: What is cut off the result.
+        out: Height and width of the result.
+        depthwise: Whether the convolution is.
+        back: The block of BATCH_TO_SPACE_ND; that of SPACE_TO_BATCH_ND is (2, 3).
+    """
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    random, model = np.random.default_rng(3), TfliteWriter()
+    (top, bottom), (left, right) = border
+    high, wide = (9 + top + bottom) // 2, (13 + left + right) // 3
+
+    def activation(name: str, shape: tuple[int, ...], scale: float, zero: int) -> int:
+        return model.activation(name, np.int8, shape, scale=np.float32(scale), zero_point=zero)
+
+    def numbers(name: str, values: object) -> int:
+        return model.constant(name, np.array(values, np.int32))
+
+    image = activation("image", (1, 9, 13, 3), 0.02, -7)
+    batch = activation("batch", (6, high, wide, 3), 0.02, -7)
+    inner = activation("inner", (6, high - 2, wide - 2, 3), 0.05, 11)
+    result = activation("result", (1, *out, 3), 0.05, 11)
+    shape = (1, 3, 3, 3) if depthwise else (3, 3, 3, 3)
+    scales = random.uniform(0.002, 0.004, 3).astype(np.float32)
+    kernel = model.constant(
+        "kernel",
+        random.integers(-127, 128, shape).astype(np.int8),
+        scale=scales,
+        axis=3 if depthwise else 0,
+    )
+    bias = model.constant(
+        "bias", random.integers(-900, 900, 3).astype(np.int32), scale=np.float32(0.02) * scales
+    )
+    one = {"StrideH": 1, "StrideW": 1, "Padding": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    block = numbers("block", [2, 3])
+    ends = [image, block, numbers("border", border)]
+    model.operator("SPACE_TO_BATCH_ND", 2, ends, batch, "SpaceToBatchNDOptions")
+    if depthwise:
+        options = {"DepthMultiplier": 1, **one}
+        ends = [batch, kernel, bias]
+        model.operator("DEPTHWISE_CONV_2D", 3, ends, inner, "DepthwiseConv2DOptions", **options)
+    else:
+        model.operator("CONV_2D", 3, [batch, kernel, bias], inner, "Conv2DOptions", **one)
+    ends = [inner, numbers("back", back), numbers("cut", cut)]
+    model.operator("BATCH_TO_SPACE_ND", 2, ends, result, "BatchToSpaceNDOptions")
+    return model.finish(
+        description="dilated", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": result}
+    )
+
+
+def float_parts(
+    operators: Sequence[str], *, moved: bool = False, out: Grid = (0.05, -20)
+) -> bytes:
+    """A `.tflite` of int8 that computes operators of one element in float32.
+
+    Args:
+        operators: Their names. PRELU and ADD get a constant for each of three channels, and MUL
+            what the first operator reads.
+        moved: Whether a REDUCE_MAX of each channel follows, also in float32.
+        out: The output's grid; the input's is (0.05, -20).
+    """
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model, shape = TfliteWriter(), (1, 16, 16, 3)
+
+    def codes(name: str, grid: Grid, size: tuple[int, ...] = shape) -> int:
+        scale, zero = grid
+        return model.activation(name, np.int8, size, scale=np.float32(scale), zero_point=zero)
+
+    def operator(name: str, version: int, ends: list[int], target: int) -> int:
+        options = {"ADD": "AddOptions", "MUL": "MulOptions", "REDUCE_MAX": "ReducerOptions"}
+        model.operator(name, version, ends, target, options.get(name, ""))
+        return target
+
+    image, pooled = codes("image", (0.05, -20)), codes("pooled", (0.05, -20))
+    _one_pixel(model, image, pooled, 2)
+    real = model.activation("real", np.float32, shape)
+    last = operator("DEQUANTIZE", 2, [pooled], real)
+    for number, name in enumerate(operators):
+        ends = [last]
+        if name in {"PRELU", "ADD"}:
+            values = np.array([[[0.11, -0.3, 0.57]]], np.float32)
+            ends.append(model.constant(f"{number}/constant", values))
+        elif name == "MUL":
+            ends.append(real)
+        last = operator(name, 1, ends, model.activation(f"{number}/{name}", np.float32, shape))
+    if moved:
+        axes = model.constant("axes", np.array([1, 2], np.int32))
+        last = operator("REDUCE_MAX", 1, [last, axes], model.activation("max", np.float32, (1, 3)))
+    size = (1, 3) if moved else shape
+    result, end = codes("result", out, size), codes("end", out, size)
+    operator("QUANTIZE", 1, [last], result)
+    if moved:
+        kernel = np.random.default_rng(1).integers(-99, 99, (6, 3)).astype(np.int8)
+        scale = np.array([0.002], np.float32)
+        ends = [
+            result,
+            model.constant("kernel", kernel, scale=scale),
+            model.constant("bias", np.zeros(6, np.int32), scale=np.float32(out[0]) * scale),
+        ]
+        end = codes("logits", (0.002, 3), (1, 6))
+        model.operator("FULLY_CONNECTED", 4, ends, end, "FullyConnectedOptions")
+    else:
+        _one_pixel(model, result, end, 2)
+    return model.finish(
+        description="floats", min_runtime="1.14.0", inputs={"x": image}, outputs={"y": end}
     )

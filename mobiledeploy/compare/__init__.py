@@ -10,6 +10,8 @@ Nothing is run, so differences are found that no image at hand shows.
 `input_output`: how two files' inputs and outputs differ.
 `reachable_codes`: which codes each channel can take for any image.
 `same_function`: whether two layers give the same codes for every input.
+`numbered_codes`: a number for each tensor, equal for tensors that always hold equal codes.
+`other_forms`: which differences are of layers in another form that give the same codes.
 `same_network`: whether two files hold the same real weights.
 `difference`: `Difference` and `StructureReport`, as plain data.
 `diagnosis`: the report, with the cause of the differences in words.

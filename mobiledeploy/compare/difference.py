@@ -126,6 +126,8 @@ class Difference:
             the input; not in JSON.
         change: For scales, in which way they differ; not in JSON.
         nearly: Whether the ranges of two grids differ by only a few steps; not in JSON.
+        but: Where both files' codes may differ all the same, in words: on other CPUs, or where a
+            runtime computes in float32; empty if nowhere; not in JSON.
     """
 
     position: int
@@ -144,6 +146,7 @@ class Difference:
     operator: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
     change: GridChange | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
     nearly: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
+    but: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
 
     @property
     def name(self) -> str:

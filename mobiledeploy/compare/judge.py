@@ -7,7 +7,7 @@ that was found. Nothing is run, so it also finds what a set of images might not 
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from mobiledeploy.compare.align import Alignment, align, replaced_layers
 from mobiledeploy.compare.difference import MOST_CHANNELS, Difference, FieldDifference
 from mobiledeploy.compare.input_output import input_differences, output_differences
 from mobiledeploy.compare.layer_fields import fields, in_order, operands_crossed, reads_differ
+from mobiledeploy.compare.other_forms import MOST_PLACES, Judged, without_other_forms
 from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
 from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer, StoredTensor
@@ -98,12 +99,18 @@ class Judgement:
         )
 
 
-def judge(first: Reading, second: Reading) -> Judgement:
+def judge(
+    first: Reading,
+    second: Reading,
+    in_floats: tuple[Collection[str], Collection[str]] = ((), ()),
+) -> Judgement:
     """Return how two files compare, layer by layer.
 
     Args:
         first: The file whose values are the expected ones.
         second: The file that claims to be the same classifier.
+        in_floats: Names of the layers of either file that its runtime computes in floats, as far
+            as that is known.
 
     Raises:
         ConversionError: A file has far more layers than a classifier.
@@ -119,13 +126,59 @@ def judge(first: Reading, second: Reading) -> Judgement:
         alignment = align(first, second)
         verdicts = _verdicts(first, second, alignment)
         same_readers = _same_readers(first, verdicts, INPUT)
-        return Judgement(
-            readings=(first, second),
-            alignment=alignment,
-            layers=tuple(_layers(first, second, alignment, verdicts)),
-            input_differences=tuple(input_differences(first, second, same_readers=same_readers)),
-            output_differences=tuple(output_differences(first, second, alignment)),
+        return _without_other_forms(
+            Judgement(
+                readings=(first, second),
+                alignment=alignment,
+                layers=tuple(_layers(first, second, alignment, verdicts)),
+                input_differences=tuple(
+                    input_differences(first, second, same_readers=same_readers)
+                ),
+                output_differences=tuple(output_differences(first, second, alignment)),
+            ),
+            in_floats,
         )
+
+
+def _without_other_forms(
+    judgement: Judgement, in_floats: tuple[Collection[str], Collection[str]]
+) -> Judgement:
+    """Return a judgement in which layers of another form that give the same codes do no harm."""
+    inside = [difference for layer in judgement.layers for difference in layer.differences]
+    if all(each.equivalent for each in (*inside, *judgement.output_differences)):
+        return judgement
+    if sum(_other_weights(judgement, layer) for layer in judgement.layers) > MOST_PLACES:
+        return judgement
+    judged = [
+        Judged(
+            first=layer.first,
+            second=layer.second,
+            method=layer.verdict.method if layer.verdict and layer.verdict.equal else "",
+            crossed=layer.operands_crossed,
+            differences=layer.differences,
+        )
+        for layer in judgement.layers
+    ]
+    without = without_other_forms(
+        judgement.readings, judgement.alignment, judged, judgement.output_differences, in_floats
+    )
+    return dataclasses.replace(
+        judgement,
+        layers=tuple(
+            dataclasses.replace(layer, differences=differences)
+            for layer, differences in zip(judgement.layers, without.layers, strict=True)
+        ),
+        output_differences=without.output,
+    )
+
+
+def _other_weights(judgement: Judgement, layer: LayerJudgement) -> bool:
+    """Whether a layer has weights of one shape in both files, and they give other codes."""
+    if layer.first is None or layer.second is None or layer.verdict is None or layer.verdict.equal:
+        return False
+    a, b = judgement.readings
+    one, other = a.layers[layer.first].weights, b.layers[layer.second].weights
+    return one is not None and other is not None and one.kernel.shape == other.kernel.shape
 
 
 def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:

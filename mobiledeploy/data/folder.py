@@ -69,16 +69,16 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
 
     Args:
         path: The folder.
-        purpose: What the photos are for, which decides how they are split. For calibration they
-            need not be in folders of classes.
+        purpose: What the photos are for, which decides how they are split. Only for training they
+            have to be in folders of classes.
         progress: Called while files are hashed.
 
     Raises:
         RequestError: There is no such folder, or it does not hold labelled images.
     """
     root = _root(path)
-    if purpose == "calibration" and not _folders(root, root):
-        return _unlabelled(root, path, progress)
+    if purpose != "training" and not _folders(root, root):
+        return _unlabelled(root, path, purpose, progress)
     photos: list[LabelledFile] = []
     others: list[Path] = []
     for part, folder in _parts(root):
@@ -87,10 +87,10 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
     classes = tuple(sorted({photo.class_name for photo in photos}))
     for one, two in class_names.near_twins(classes):
         progress(Event("data", class_names.in_words(one, two)))
-    if not classes and purpose == "calibration":
+    if not classes and purpose != "training":
         raise _no_photos(path, ignored)
     further_down = _classes_further_down(root)
-    if len(classes) < 2 and (purpose != "calibration" or further_down):
+    if len(classes) < 2 and (purpose == "training" or further_down):
         received = f"only `{classes[0]}`" if classes else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, received {received}",
@@ -99,14 +99,14 @@ def load(path: Path, *, purpose: Purpose = "training", progress: Progress = sile
     return _dataset(root, photos, classes, purpose, ignored, progress)
 
 
-def _unlabelled(root: Path, path: Path, progress: Progress) -> Dataset:
+def _unlabelled(root: Path, path: Path, purpose: Purpose, progress: Progress) -> Dataset:
     """Return the photos of a folder without sub-folders, which have no classes."""
     paths, others = images_and_others(root, root)
     ignored = _ignored(others, progress)
     if not paths:
         raise _no_photos(path, ignored)
     photos = [LabelledFile(path=path, class_name="", part=None) for path in paths]
-    dataset = _dataset(root, photos, ("",), "calibration", ignored, progress)
+    dataset = _dataset(root, photos, ("",), purpose, ignored, progress)
     return dataclasses.replace(dataset, class_names=())
 
 

@@ -107,7 +107,9 @@ def batches(
                     readable.append(index)
             failures += missing
             if len(failures) > allowed:
-                rest = indices[start + batch_size :].tolist()
+                # All others of the data set, so that one look names every file to mend.
+                others = np.setdiff1d(np.arange(len(dataset.labels)), indices)
+                rest = [*indices[start + batch_size :].tolist(), *others.tolist()]
                 failures += [reason for reason in pool.map(fault, rest) if reason]
                 raise _too_many(failures, allowed, of=len(dataset.labels))
             yield _images(dataset, _stack(rows, preprocessing), readable, missing)

@@ -124,7 +124,7 @@ def to_float32(pixels: Pixels, scaling: Scaling) -> npt.NDArray[np.float32]:
     """Return `(pixel - mean) / std`, computed in float64 and rounded once, same shape."""
     mean, std = scaling
     values = (np.arange(256, dtype=np.float64) - mean) / std
-    return values.astype(np.float32)[pixels]
+    return values.astype(np.float32).take(pixels)  # half the time of indexing
 
 
 def to_int8(pixels: Pixels) -> npt.NDArray[np.int8]:

@@ -50,7 +50,8 @@ def from_array(images: Pixels) -> Dataset:
         raise RequestError(
             "expected images as uint8 of shape (images, height, width, 3 or 1), received "
             f"{images.dtype} of shape {images.shape}",
-            hint="channels come last, in the order red, green, blue",
+            hint="channels come last, in the order red, green, blue"
+            + ("" if images.dtype == np.uint8 else "; pixels of 0 to 255 are `.astype(np.uint8)`"),
         )
     images = np.broadcast_to(images, (*images.shape[:3], 3))  # grey: three equal values
     count = len(images)

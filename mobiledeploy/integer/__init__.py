@@ -7,7 +7,8 @@ Operators are those of `ops`. This room knows no runtime and no training.
 * `quantise`: makes one from a float network.
 * `fold_padding`: lets convolutions and pools take over the PAD before them.
 * `tflite_reader`: reads one from a file.
-* `mean_as_convolution`: writes a mean, of an image or of windows, as a depthwise convolution.
+* `in_floats`: the codes of a layer that ONNX Runtime computes in float32.
+`mean_as_convolution`: writes a mean, of an image or of windows, as a depthwise convolution.
 * `table_as_convolution`: writes a table for each channel as a depthwise convolution.
 * `sum_by_moved_scales`: finds scales by which XNNPACK adds as another runtime does.
 * `symmetric_kernels`: gives kernels with a zero point a form for an int8 `.tflite`.

@@ -2,7 +2,8 @@
 
 Weights minus their zero point need nine bits. Where they are within -127..127 they become codes of
 their own. Elsewhere the kernel is a sum of two or three kernels that are, each over a copy of the
-input's channels: the sums are the same, of twice or three times as many products.
+input's channels: the sums are the same, of twice or three times as many products. A depthwise
+convolution reads copies of each row instead, so that it stays one.
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ from mobiledeploy.ops.concatenation import Concatenation
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.padding import padding_from, pads
+from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.tensors import QMAX, Int8, Int16, QTensor
 from mobiledeploy.ops.weights import QWeights
 
@@ -27,8 +30,8 @@ class SymmetricKernels:
 
     Attributes:
         graph: The graph.
-        copies: How many copies of its input's channels a layer reads that was changed, by the name
-            of its output; 1 if only its weights' codes are others.
+        copies: How many copies of its input's channels or rows a layer reads that was changed, by
+            the name of its output; 1 if only its weights' codes are others.
     """
 
     graph: IntegerGraph
@@ -73,6 +76,9 @@ def _over_copies(node: Conv | Dense, source: QTensor, codes: Int16, count: int) 
         count: How many copies its weights need.
     """
     parts = np.stack(list(_parts(codes, count)))
+    if isinstance(node, Conv) and node.depthwise and node.dilations[0] == 1:
+        yield from _over_rows(node, source, parts)
+        return
     channels = source.shape[-1]
     wide = dataclasses.replace(
         source,
@@ -100,6 +106,41 @@ def _over_copies(node: Conv | Dense, source: QTensor, codes: Int16, count: int) 
     kernel = np.moveaxis(parts, 0, -1)
     yield _with_kernel(
         node, kernel.reshape(*kernel.shape[:3], -1), input=wide.name, depthwise=False
+    )
+
+
+def _over_rows(node: Conv, source: QTensor, parts: Int8) -> Iterator[Node]:
+    """Yield the copies of each row that a depthwise convolution reads, and the convolution.
+
+    XNNPACK takes a kernel of more rows for little more time; several outputs for a channel, or
+    groups of two, take ten times as long.
+
+    Args:
+        node: The convolution.
+        source: What it reads.
+        parts: Its weights in summands, shape (count, 1, height, width, channels).
+    """
+    count, (height, width, channels) = len(parts), source.shape
+
+    def reshaped(what: str, shape: tuple[int, ...]) -> QTensor:
+        return dataclasses.replace(source, name=f"{node.output.name}/{what}", shape=shape)
+
+    lines = reshaped("lines", (height, 1, width * channels))
+    doubled = reshaped("copied lines", (height, 1, count * width * channels))
+    rows = reshaped("rows", (count * height, width, channels))
+    yield Reshape(input=source.name, output=lines)
+    yield Concatenation(inputs=(lines.name,) * count, output=doubled)
+    yield Reshape(input=doubled.name, output=rows)
+    (top, bottom), sides = pads(source.shape[:2], node.window, node.strides, node.padding)
+    strides, window = (count * node.strides[0], node.strides[1]), node.window
+    around = count * top, count * bottom, *sides
+    size = count * window[0], window[1]
+    yield _with_kernel(
+        node,
+        parts.transpose(1, 2, 0, 3, 4).reshape(1, *size, parts.shape[-1]),
+        input=rows.name,
+        strides=strides,
+        padding=padding_from(rows.shape[:2], size, strides, around, node.dilations),
     )
 
 

@@ -180,12 +180,15 @@ def rewrite(
             name = names[name]
         return name
 
+    def reading(node: FloatNode) -> FloatNode:
+        if names.keys().isdisjoint(node.inputs):
+            return node
+        return dataclasses.replace(node, inputs=tuple(now(name) for name in node.inputs))
+
     return dataclasses.replace(
         graph,
         nodes=tuple(
-            dataclasses.replace(new, inputs=tuple(now(name) for name in new.inputs))
-            for node in graph.nodes
-            for new in replaced.get(node.name, (node,))
+            reading(new) for node in graph.nodes for new in replaced.get(node.name, (node,))
         ),
         output=now(graph.output),
     )

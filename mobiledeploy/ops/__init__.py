@@ -26,6 +26,7 @@ What modules share when they compute:
 * `activation`, `padding`: fused activations, and padding around an image.
 * `fixed_point`: TFLite's multiplication by a number, rounded twice.
 * `products`: exact sums of products, and how they are rounded.
+* `requantise`: the codes of all codes on another grid.
 * `expf`: the exponential function of the C library.
 * `each_kernel`: a node's codes, once for each kernel that a runtime may choose.
 * `certificate`: the proof that runtimes compute a layer alike.

@@ -52,7 +52,7 @@ def table_of(
         return with_fault(source.layer, "operand", detail)
     channels = read.shape[-1] if read.shape else 0
     if stored.size != 1 and (stored.size, stored.shape[-1]) != (channels, channels):
-        detail = f"its constant of shape {stored.shape} is no single code, nor one a channel"
+        detail = f"its constant has shape {stored.shape}: expected one code, or one a channel"
         return with_fault(source.layer, "operand", detail)
     offset = UINT8_OFFSET * (constant.dtype == "uint8")
     fixed = (stored.astype(np.int64) - offset).reshape(-1, 1)

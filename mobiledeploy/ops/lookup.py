@@ -257,6 +257,23 @@ def joined(model: TfliteModel) -> tuple[TfliteOperator, ...]:
     return tuple(reversed(kept))
 
 
+def joined_operator(operator: TfliteOperator, source: int, codes: Int8) -> TfliteOperator:
+    """Return a GATHER that stands for all operators of a table, as `joined` does.
+
+    Args:
+        operator: One that writes what it writes.
+        source: Index of the tensor that it reads.
+        codes: As in `StoredLayer.table`.
+    """
+    return dataclasses.replace(
+        operator,
+        kind="GATHER",
+        builtin="GATHER",
+        inputs=(source,),
+        attributes={"axis": 0, "batch_dims": 0, JOINED: codes},
+    )
+
+
 class _Chain:
     """The operators before a GATHER, while they are followed."""
 

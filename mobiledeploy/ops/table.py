@@ -234,8 +234,7 @@ def by_output(operators: Iterable[AnyOperator]) -> Iterator[AnyOperator]:
 
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
-    every: tuple[object, ...] = OPERATORS
-    special = (each.SPECIAL_IN_TFLITE for each in every if isinstance(each, SpecialCase))
+    special = (each.SPECIAL_IN_TFLITE for _, each in _SPECIAL_CASES)
     return tuple(sorted({*_BY_TFLITE, *itertools.chain(*special)}))
 
 

@@ -101,8 +101,8 @@ def clamped(layer: StoredLayer, activation: Activation) -> StoredLayer:
         case "none" | "relu" | "relu6" as known:
             out = layer.output
         case _:
-            number = schema.ACTIVATIONS.index(activation)
-            return with_fault(layer, "activation", f"activation number {number} of the schema")
+            detail = f"its fused activation is {activation.upper()}, not RELU or RELU6"
+            return with_fault(layer, "activation", detail)
     if out.scale is None or out.zero_point is None:
         return layer
     if not (is_scale(out.scale) and QMIN <= out.zero_point <= QMAX):

@@ -15,8 +15,6 @@
 `inspect_float`: what a float file holds, and what `quantize` does with it.
 `in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
-`float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
-`tables_of_elements`: gives an `.onnx` tables in place of nodes that no reader knows.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `float_logits`: a float network's logits.
 `int8_logits`: an int8 network's logits.

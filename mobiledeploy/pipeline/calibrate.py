@@ -88,16 +88,18 @@ def measure(
     Raises:
         ConversionError: A tensor is NaN or infinite for an image; the message names both.
     """
-    names = float_tflite.extremes_of(graph)
+    measured = float_tflite.extremes_of(graph)
+    names = measured["REDUCE_MAX"]
+    signed = [names.index(name) for name in measured["REDUCE_MIN"]]
     model = float_tflite.write(graph, extremes=True)
     sessions = [litert.load(model) for _ in range(min(threads, len(inputs)))]
 
-    def run_part(worker: int, batch: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        run = sessions[worker].run
-        return [
-            np.stack([pair.reshape(2) for pair in run(feed(image[np.newaxis]))])
-            for image in batch[worker :: len(sessions)]
-        ]
+    def run_part(worker: int, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        session, images = sessions[worker], batch[worker :: len(sessions)]
+        extremes = np.zeros((len(images), len(names), 2), np.float32)
+        for image, row in zip(images, extremes, strict=True):
+            row[signed, 0], row[:, 1] = session.run(feed(image[np.newaxis]))
+        return extremes
 
     rows = []
     with ThreadPoolExecutor(len(sessions)) as pool:

@@ -19,8 +19,6 @@ from mobiledeploy import reading
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.compare.difference import Difference
-from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
@@ -29,25 +27,24 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86, MovesCodes
+from mobiledeploy.ops.capabilities import Certified, CertifiedOnX86
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
-from mobiledeploy.pipeline.tables_of_elements import MOVED, with_tables
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import ort_optimised
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
+from mobiledeploy.verify.layers.float_biases import with_integer_biases
+from mobiledeploy.verify.layers.tables_of_elements import not_read, with_operators, with_tables
 from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.outputs.opened_file import open_file
-from mobiledeploy.verify.proof.certificate import reasons_in_file
+from mobiledeploy.verify.proof.certificate import in_floats as in_floats_of
 from mobiledeploy.verify.report import VerifyReport
 
 VERSION: Final = 1
@@ -159,21 +156,13 @@ class Converted:
         data: Its bytes.
         io: Type of its input.
         operators: See `ConvertReport`.
-        excused: Numbers of the source's layers that are other layers in the target, or other
-            functions on other CPUs.
-        added: Names of the target's layers that are none of the source.
         loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
-        layers: Those of the source that `excused` counts, if nodes of it became tables: it is
-            compared in this form then. None if it is the same as the file.
     """
 
     data: bytes
     io: Io
     operators: tuple[ConvertedOperator, ...]
-    excused: frozenset[int]
-    added: frozenset[str]
     loadable: bytes | None = None
-    layers: Reading | None = None
 
 
 def convert(
@@ -224,8 +213,10 @@ def convert(
         words = f"the source's runtime computes {count} in float32: codes may miss by 1"
         progress(Event("convert", words))
         converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
-    # What the other kernels of both runtimes give says nothing about the conversion.
-    options = Options(threads=threads, only_main=True, locate=False)
+    # What the other kernels of both runtimes give says nothing about the conversion. Which layer
+    # differs is known already if the source's runtime computes some in floats.
+    locate: Literal["never", "differing"] = "never" if floats else "differing"
+    options = Options(threads=threads, only_main=True, locate=locate)
     with tempfile.TemporaryDirectory() as folder:
         beside, compared = Path(folder) / out.name, path
         beside.write_bytes(converted.data)
@@ -253,21 +244,7 @@ def _in_floats(file: ModelFile) -> frozenset[str]:
     if file.format != "onnx":
         return frozenset()
     with Children(runtimes.running(file.format)) as children:
-        opened = open_file(file, children)
-        layers = opened.reading.layers
-        reasons = reasons_in_file(opened, layers)
-    # Of layers that are not understood, what they give is measured. A node on codes computes with
-    # them, whatever kernel runs it.
-    return frozenset(
-        layer.name
-        for layer, why in zip(layers, reasons, strict=True)
-        if ort_optimised.IN_FLOATS in why
-        and layer.kind != "unknown"
-        and not layer.op.startswith(_ON_CODES)
-    )
-
-
-_ON_CODES: Final = ("QGemm", "QLinear")
+        return in_floats_of(open_file(file, children))
 
 
 def _with_floats(
@@ -370,9 +347,11 @@ def to_format(
     """
     whole, biased, close = with_integer_biases(file)
     layers = _read(whole)
-    whole, tables = with_tables(whole, _not_read(layers))
-    layers = _with_operators(_read(whole), tables) if tables else layers
-    made = _graph(whole, layers, inexact=allow_inexact, in_floats=in_floats)
+    given = whole
+    whole, tables = with_tables(given, not_read(layers))
+    replaced = whole is not given
+    layers = with_operators(_read(whole), tables) if replaced else layers
+    made = _graph(whole, layers, tables=replaced, inexact=allow_inexact, in_floats=in_floats)
     graph, places = made.graph, made.places
     rounded = tuple(_of_float_sums(file, layers, close))
     if graph is None or (rounded and not allow_inexact):
@@ -414,48 +393,11 @@ def to_format(
         if changed:
             loadable = mended
             operators = (*operators, *_of_axes(file, changed))
-    excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
-    # These have no node in an integer graph but a table, which a reader finds no twin of.
-    excused |= {
-        form.layer for form in made.forms if layers.layers[form.layer].kind in _TABLES_ONLY
-    }
-    excused |= {form.layer for form in made.forms if _moves(layers.layers[form.layer])}
-    # A pool that became a convolution took over the padding before it.
-    excused |= {
-        read.source
-        for form in made.forms
-        for read in layers.layers[form.layer].reads
-        if form.form in _OTHER_LAYERS and read.source != INPUT
-        if layers.layers[read.source].kind == "pad"
-    }
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.name in in_floats and layer.weights is None
-    }
-    excused |= {places[name] for name in by_cpu if name in places}
-    excused |= {
-        places[each.name]
-        for each in certificates.values()
-        if each.differing_after and each.name in places
-    }
-    excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
-    excused |= {place for place, _ in _with_writers(file, layers, biased | close)}
-    # Whatever the scale of biases is that are all 0.
-    excused |= {
-        place
-        for place, layer in enumerate(layers.layers)
-        if layer.weights is not None and not layer.weights.bias.any()
-    }
     return Converted(
         data=data,
         io=kind,
         operators=_with_floats(file, layers, operators, in_floats),
-        excused=frozenset(excused),
-        added=(frozenset(graph.tensors()) - {layer.name for layer in layers.layers})
-        | {form.name for form in made.forms if form.form in _OTHER_LAYERS},
         loadable=loadable,
-        layers=layers if tables else None,
     )
 
 
@@ -469,11 +411,6 @@ def _of_axes(file: ModelFile, changed: frozenset[int]) -> Iterator[ConvertedOper
                 layer=file.tflite.tensors[operator.output(0)].unique_name,
                 form="corrected axis",
             )
-
-
-def _moves(layer: StoredLayer) -> bool:
-    """Whether a layer moves codes: of another form it puts them on another grid as well."""
-    return isinstance(table.of_kind(layer.kind), MovesCodes)
 
 
 def _with_writers(
@@ -542,29 +479,16 @@ def _read(file: ModelFile) -> Reading:
     return layers
 
 
-def _not_read(layers: Reading) -> frozenset[str]:
-    """Return what layers write that are not understood."""
-    return frozenset(
-        layer.name for layer in layers.layers if layer.kind == "unknown" or layer.faults
-    )
-
-
-def _with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
-    """Return layers under their names in the file, tables with the operators they stand for."""
-
-    def named(layer: StoredLayer) -> StoredLayer:
-        name, moved, _ = layer.name.partition(MOVED)
-        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
-        operator = tables.get(name, layer.op)
-        return dataclasses.replace(layer, name=name, op=operator, output=output)
-
-    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
-
-
 def _graph(
-    file: ModelFile, layers: Reading, *, inexact: bool, in_floats: Collection[str]
+    file: ModelFile,
+    layers: Reading,
+    *,
+    tables: bool,
+    inexact: bool,
+    in_floats: Collection[str],
 ) -> GraphOfReading:
-    if file.format == "tflite":
+    """Return the graph of a file, of which each table is said if it got some here."""
+    if file.format == "tflite" and not tables:
         try:
             graph = tflite_reader.read(file.tflite)
         except ConversionError:
@@ -758,10 +682,6 @@ def _of_kernels(
         )
 
 
-_TABLES_ONLY: Final = frozenset({"quantize", "unknown"})
-"""Kinds of layers that an integer graph holds as tables only."""
-_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "moved scales", "scores"})
-"""Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
 
@@ -816,7 +736,7 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
     if source == "onnx":
         if layers.input.scale is None and len(read) < len(obstacles):
             return _NORMALISE_BEFORE
-        if any(layer.kind == "unknown" and layer.op in _OF_SHAPES for layer in read):
+        if any(layer.op in _OF_SHAPES and _is_form(layer) for layer in read):
             return _PROCESS_BEFORE
         if any(layer.output.scale is None for layer in read):
             return _QUANTISE_ALL
@@ -825,7 +745,10 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
             "convert the file from before it was compiled, if that is an accelerator's operator "
             "(Edge TPU, Ethos-U); otherwise leave it out of the network"
         )
-    if any(layer.kind == "unknown" and not layer.faults for layer in read):
+    if any(
+        layer.kind == "unknown" and all(fault.field == "mode" for fault in layer.faults)
+        for layer in read
+    ):
         return (
             "`docs/convert.md` names the operators that can be converted: leave the others out of "
             "the network, such as what it does behind its scores"
@@ -834,6 +757,11 @@ def _hint_of(source: Format, layers: Reading, obstacles: Sequence[Obstacle]) -> 
         "make the file again from its float network: `mobiledeploy quantize` chooses scales with "
         "which both files are exact"
     )
+
+
+def _is_form(layer: StoredLayer) -> bool:
+    """Whether a layer of a known operator is not understood."""
+    return layer.kind == "unknown" and {fault.field for fault in layer.faults} == {"form"}
 
 
 def _report(
@@ -854,14 +782,16 @@ def _report(
             f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
         )
     structure = verification.structure
-    differences = () if structure is None else structure.differences
-    if converted.layers is not None:
-        differences = judge(converted.layers, _read(written)).differences
+    # What stands for an operator that gives other codes is said to do so above.
+    inexact = {each.layer for each in converted.operators if each.form == "inexact"}
     failures.extend(
-        f"`{difference.layer or difference.other}`: {difference.detail}"
-        for difference in differences
-        if _harmful(difference, converted)
+        f"`{difference.name}`: {difference.detail}"
+        for difference in (() if structure is None else structure.differences)
+        if not difference.equivalent
+        and difference.field != _NOT_DECIDED
+        and difference.name not in inexact
     )
+    failures = failures or [*verification.failures]
     return ConvertReport(
         version=VERSION,
         source=_described(file),
@@ -891,17 +821,6 @@ def _why(converted: Converted) -> str:
 
 
 _NOT_DECIDED: Final = "not comparable"
-_EXTRA: Final = "extra layer"
-
-
-def _harmful(difference: Difference, converted: Converted) -> bool:
-    """Whether two layers are known to be different functions on this machine, too."""
-    return not (
-        difference.equivalent
-        or difference.field == _NOT_DECIDED
-        or difference.position in converted.excused
-        or (difference.field == _EXTRA and difference.other in converted.added)
-    )
 
 
 def _described(file: ModelFile) -> ConvertedFile:

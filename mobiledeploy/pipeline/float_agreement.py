@@ -1,8 +1,11 @@
-"""How often the int8 files of a build answer as the float network does."""
+"""How often int8 files answer as the float network does, which may give one class only."""
 
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
+from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.spec.config import Task
 from mobiledeploy.spec.results import Accuracy, FloatAgreement
 from mobiledeploy.verify.outputs.accuracy import wilson
@@ -11,6 +14,8 @@ from mobiledeploy.verify.report import VerifyReport
 
 PLAINLY_LOW: Final = 0.9
 """A share of images whose 95 % interval ends below this is warned of."""
+FEW: Final = 10
+"""So many images may well be of one class."""
 
 
 def measured(verified: VerifyReport, task: Task, *, synthetic: bool) -> FloatAgreement | None:
@@ -51,5 +56,28 @@ def words(agreement: FloatAgreement | None, helps: Sequence[str]) -> list[str]:
     warning = (
         f"the int8 files find the class of the float network on {same.correct} of {same.total} "
         f"{images} only (95 % interval {low:.1%} to {high:.1%}); what helps: {', or '.join(helps)}"
+    )
+    return [warning]
+
+
+def one_class(images: Evaluation, task: Task, names: Sequence[str]) -> list[str]:
+    """Return a warning if the float network gives one class for all images.
+
+    None is given where the images are few, or known to be of one class.
+
+    Args:
+        images: Photos, or values, with the float network's logits.
+        task: What the outputs are.
+        names: Names of the classes.
+    """
+    logits, labels = images.float_logits, images.labels
+    if task not in {"classification", "binary"} or len(logits) < FEW:
+        return []
+    given = np.unique(logits[:, 0] > 0 if task == "binary" else logits.argmax(axis=1))
+    if len(given) > 1 or (labels is not None and len(np.unique(labels)) == 1):
+        return []
+    warning = (
+        f"the float network gives the class `{names[int(given[0])]}` for all {len(logits)} images "
+        "that are held back: if they are of several classes, check the input range"
     )
     return [warning]

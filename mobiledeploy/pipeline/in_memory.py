@@ -28,7 +28,7 @@ from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import build, prepare, value_inputs
 from mobiledeploy.pipeline import input_range as ranges
 from mobiledeploy.pipeline import quantize as from_file
-from mobiledeploy.spec import defaults
+from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.channel_scaling import IMPORT_RANGES, ChannelScaling, named
 from mobiledeploy.spec.config import Crop, Effort, FineTuneConfig, Io, QatLoss, Task
 from mobiledeploy.spec.contract import MODELS
@@ -139,10 +139,11 @@ def quantize(
             else _saved(model, Path(folder))
         )
         root = Path(folder) / "build" if out is None else files.user_path(out)
+        data, doubts = _data(images, path, Path(folder), scaling, image_size, output)
         report = from_file.quantize(
             path,
             root,
-            data=_data(images, path, Path(folder), scaling, image_size, output),
+            data=data,
             scaling=scaling,
             labels=tuple(labels),
             crop=crop,
@@ -157,10 +158,11 @@ def quantize(
         )
         build.require(report)
         tflite, onnx = ((root / name).read_bytes() for name in MODELS)
+        notes = [report.note, *_resized(data, root)]
     report = dataclasses.replace(
         report,
-        note=_by_arguments(report.note),
-        warnings=tuple(_by_arguments(warning) for warning in report.warnings),
+        note=_by_arguments("; ".join(filter(None, notes))),
+        warnings=tuple(_by_arguments(warning) for warning in (*doubts, *report.warnings)),
     )
     return Quantised(tflite=tflite, onnx=onnx, report=report)
 
@@ -287,22 +289,30 @@ def _data(
     scaling: ChannelScaling | None,
     image_size: tuple[int, int] | None,
     output: str | None,
-) -> files.Name | Dataset:
-    """Return images as the pipeline takes them.
+) -> tuple[files.Name | Dataset, list[str]]:
+    """Return images as the pipeline takes them, and what makes one doubt their scale.
 
     Raises:
         RequestError: They do not fit the network.
     """
     if isinstance(images, str | os.PathLike):
-        return images
-    array: npt.NDArray[Any] = np.asarray(images)
-    if array.dtype.kind == "f":
-        imported = prepare.read_model(path, image_size=image_size, output=output)
-        if not value_inputs.is_image(imported.graph.input_shape):
-            np.save(folder / "values.npy", array)
-            return folder / "values.npy"
-        array = _pixels(array, imported, path.name, scaling)
-    return sources.from_array(array)
+        return images, []
+    try:
+        array: npt.NDArray[Any] = np.asarray(images)
+    except ValueError as error:
+        raise RequestError(
+            f"expected one array of images, received some of different shapes: {error}",
+            hint="resize all images to one size, or name a folder of photos",
+        ) from error
+    if array.dtype.kind != "f":
+        dataset = sources.from_array(array)
+        return dataset, _doubts(array, (0.0, 255.0), array.min(), array.max())
+    imported = prepare.read_model(path, image_size=image_size, output=output)
+    if not value_inputs.is_image(imported.graph.input_shape):
+        np.save(folder / "values.npy", array)
+        return folder / "values.npy", []
+    pixels, doubts = _pixels(array, imported, path.name, scaling)
+    return sources.from_array(pixels), doubts
 
 
 def _pixels(
@@ -310,8 +320,8 @@ def _pixels(
     imported: Imported,
     name: str,
     given: ChannelScaling | None,
-) -> Pixels:
-    """Return values of a network's own input as the nearest pixels.
+) -> tuple[Pixels, list[str]]:
+    """Return values of a network's own input as the nearest pixels, and doubts of their scale.
 
     Raises:
         RequestError: They have another shape or range than the input, or its range is not known.
@@ -325,18 +335,70 @@ def _pixels(
             f"{values.shape[1:]}",
             hint="give pixels as uint8 to have them cropped and resized; channels come last",
         )
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = tuple(np.argwhere(~finite)[0].tolist())
+        raise RequestError(
+            f"expected finite values, received {values[place]} at {list(place)}: image, row, "
+            "column, channel",
+            hint="leave such images out",
+        )
     ordered = values[..., ::-1] if scaling.bgr else values
     levels = ordered.astype(np.float64) * scaling.std + scaling.mean
     least, most = float(levels.min(initial=0)), float(levels.max(initial=0))
-    if not (least >= -0.5 and most <= 255.5):
-        low, high = (
-            min((0 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
-            max((255 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
-        )
+    ends = (
+        min((0 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
+        max((255 - m) / s for m, s in zip(scaling.mean, scaling.std, strict=True)),
+    )
+    inside = least >= -0.5 and most <= 255.5
+    if not inside or (values.size and np.ptp(levels) < _NO_IMAGE):
         raise RequestError(
-            f"expected values of {low:.4g} to {high:.4g}, as pixels give with {scaling.name}; "
-            f"received {values.min():.4g} to {values.max():.4g}",
+            f"expected values of {ends[0]:.4g} to {ends[1]:.4g}, as pixels give with "
+            f"{scaling.name}; received {values.min():.4g} to {values.max():.4g}"
+            + (f", which are less than {_NO_IMAGE} of 255 levels" if inside else ""),
             hint="give the network's own input, or pixels as uint8",
         )
     pixels: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return pixels
+    return pixels, _doubts(pixels, ends, values.min(initial=0), values.max(initial=0))
+
+
+_NO_IMAGE: Final = 3
+"""Values that differ by fewer levels are no images in the scale that is assumed."""
+_NARROW: Final = 153
+"""Levels, six tenths of all, that the images of a data set together hardly ever do not reach."""
+
+
+def _doubts(pixels: Pixels, expected: tuple[float, float], least: float, most: float) -> list[str]:
+    """Return a warning if values are in a small part of the range, as in another scale they are.
+
+    Args:
+        pixels: The values as pixels.
+        expected: The values of pixels of 0 and 255.
+        least: The least value that was received.
+        most: The largest.
+    """
+    if np.ptp(pixels) >= _NARROW:
+        return []
+    warning = (
+        f"expected values of {expected[0]:.4g} to {expected[1]:.4g}, received {least:.4g} to "
+        f"{most:.4g} only: check whether the images have the scale that the network takes"
+    )
+    return [warning]
+
+
+def _resized(data: files.Name | Dataset, root: Path) -> list[str]:
+    """Return a sentence if an array's images are of another size than the network's input."""
+    if not isinstance(data, Dataset):
+        return []
+    preprocessing = manifest.read(root).config.preprocessing
+    if preprocessing is None:
+        return []
+    given, taken = data.decode(0).shape[:2], preprocessing.shape[:2]
+    if given == taken:
+        return []
+    how = "stretched" if preprocessing.crop == "stretch" else "cropped and resized"
+    return [f"the images are of {_size(given)} and were {how} to {_size(taken)}"]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"

@@ -79,8 +79,10 @@ def _report(path: Path, imported: Imported) -> QuantizeReport:
     refused: tuple[RefusedLayer, ...] = ()
     scaling, reason, hint = None, "", ""
     image = value_inputs.is_image(imported.graph.input_shape)
-    head, task = _outputs(imported)
+    head: Head = "unknown"
+    task: Task | None = None
     try:
+        head, task = _outputs(imported)
         scaling = imported.scaling if image else None
         refused = tuple(
             RefusedLayer(name=node.name, kind=node.kind or node.op, reason=why)

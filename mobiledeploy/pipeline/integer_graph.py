@@ -7,16 +7,16 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.same_function import codes_of_all_cases, needs_no_grid, on_any_grid
-from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.in_floats import of_floats
 from mobiledeploy.integer.mean_as_convolution import (
     codes_of_windows,
     mean_as_convolution,
@@ -24,7 +24,7 @@ from mobiledeploy.integer.mean_as_convolution import (
 )
 from mobiledeploy.integer.sum_by_moved_scales import copies, moved_scales
 from mobiledeploy.integer.table_as_convolution import table_as_convolution
-from mobiledeploy.ops import conv, each_code, lookup, table
+from mobiledeploy.ops import conv, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.average_pool import AveragePool
@@ -33,13 +33,12 @@ from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.constant_operand import BY_CPU
 from mobiledeploy.ops.conv import Conv, per_channel
-from mobiledeploy.ops.each_pair import all_pairs
-from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import Operator, has_weights
+from mobiledeploy.ops.requantise import by_floats, joined_by_tflite, requantised
 from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.stored import (
     FULL,
@@ -49,7 +48,7 @@ from mobiledeploy.ops.stored import (
     StoredTensor,
 )
 from mobiledeploy.ops.sum_operator import SumOperator
-from mobiledeploy.ops.tensors import QMAX, QMIN, UINT8_OFFSET, Codes, Float32, Int8, QTensor, Shape
+from mobiledeploy.ops.tensors import QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
 Form: TypeAlias = Literal[
@@ -64,6 +63,8 @@ computes, and not what the file's runtime does."""
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
 """Kinds of layers that read vectors."""
+_OF_SHAPES: Final = frozenset({"form", "groups", "operand", "output_shape"})
+"""Fields whose faults may come from a shape that is not known."""
 _SCALES_APART: Final = 1e-5
 """Most by which a scale that a kernel reads codes by may differ from the one they were written on,
 to become part of the kernel's scales: more than what makes runtimes round alike, less than what
@@ -144,6 +145,10 @@ class _InexactError(ConversionError):
     """LiteRT's operator gives other codes than the layer."""
 
 
+class _OwnError(ConversionError):
+    """A layer is refused for what it is, whatever it reads."""
+
+
 class _Maker:
     """A graph while its nodes are added."""
 
@@ -158,16 +163,24 @@ class _Maker:
         self._places: dict[str, int] = {}
         self._forms: list[OtherForm] = []
         self._obstacles: list[Obstacle] = []
+        self._refused: set[int] = set()
 
     def finish(self) -> GraphOfReading:
         """Return the graph of all layers."""
         reading = self._reading
         self._written[INPUT] = self._input()
         for index, layer in enumerate(reading.layers):
+            behind = any(read.source in self._refused for read in layer.reads)
+            if behind:
+                self._refused.add(index)
             try:
                 self._written[index] = self._layer(index, layer)
             except ConversionError as error:
-                self._obstacle(index, str(error), inexact=isinstance(error, _InexactError))
+                self._refused.add(index)
+                # What a layer is refused for that reads a refused one may follow from that.
+                if not behind or isinstance(error, _InexactError | _OwnError):
+                    reason = str(error).removeprefix(f"`{layer.name}`: ")
+                    self._obstacle(index, reason, inexact=isinstance(error, _InexactError))
             if self._written.get(index) is None:
                 self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
@@ -218,14 +231,15 @@ class _Maker:
     def _layer(self, index: int, layer: StoredLayer) -> QTensor | None:
         """Add the nodes of a layer; return what it writes, None if what it reads is not known."""
         if layer.faults:
-            raise ConversionError("; ".join(fault.detail for fault in layer.faults))
+            own = any(fault.field not in _OF_SHAPES for fault in layer.faults)
+            detail = "; ".join(fault.detail for fault in layer.faults)
+            raise _OwnError(detail) if own else ConversionError(detail)
         sources = [self._written.get(read.source) for read in layer.reads]
         known = [source for source in sources if source is not None]
         operator = table.of_kind(layer.kind)
         others = layer.table is not None or layer.kind == "quantize"
         if operator is None and not others:
-            form = " of this form" if table.of_file(layer.op) is not None else ""
-            raise ConversionError(f"{layer.op}{form} is no operator of an integer graph")
+            raise _OwnError(_not_taken(layer))
         if len(known) < len(sources):
             return None
         if needs_no_grid(layer):
@@ -280,7 +294,7 @@ class _Maker:
         if source is None:
             return None
         output = _on_grid(self._unique(f"{layer.name}/on another grid"), source.shape, out)
-        codes = np.clip(_by_floats(source, output), *layer.clamp)
+        codes = np.clip(by_floats(source, output), *layer.clamp)
         self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
         return self._append(index, lookup.of_table(codes, [source], output))
 
@@ -300,10 +314,12 @@ class _Maker:
         if tried is None and layer.kind == "average_pool":
             return self._averaged(index, operator, layer, inputs, output)
         if tried is None:
-            raise ConversionError(f"what its runtime computes for {layer.op} is not known")
+            raise ConversionError(
+                f"what its runtime computes for {layer.op} of these shapes and scales is not known"
+            )
         cases, (expected, *others) = tried
         if layer.name in self._in_floats:
-            given = _of_floats(layer, inputs, output)
+            given = of_floats(layer, inputs, output)
             expected, others = (expected, others) if given is None else (given, [])
         by_cpu = int((np.stack([expected, *others]) != expected).any(axis=0).sum())
         try:
@@ -460,7 +476,7 @@ class _Maker:
             output, name=name, scale=source.scale, zero_point=source.zero_point
         )
         pooled = self._append(index, _checked(operator, layer, inputs, before))
-        codes = np.clip(_by_floats(pooled, output), *layer.clamp)
+        codes = np.clip(by_floats(pooled, output), *layer.clamp)
         return self._append(index, lookup.of_table(codes, [pooled], output))
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
@@ -484,11 +500,13 @@ class _Maker:
         codes: Codes | Int8
         if layer.table is None:
             before = self._tensor(layer.reads[0].source)
-            codes = np.clip(_requantised(layer, before, self._reading.format), *layer.clamp)
+            codes = np.clip(requantised(layer, before, self._reading.format), *layer.clamp)
         else:
             codes = layer.table
         unary = len(known) == 1 and codes.ndim == 1
-        node = _of_table(layer, codes, source, output) if unary else None
+        # A QUANTIZE may be a leaky ReLU of slope 1, which an `.onnx` has as a table, too.
+        moved = layer.table is None and self._reading.format == "tflite"
+        node = _of_table(layer, codes, source, output) if unary and not moved else None
         if node is not None:
             return self._append(index, node)
         by_cpu = layer.parameter(BY_CPU) if layer.parameters else 0
@@ -497,11 +515,14 @@ class _Maker:
         line = unary and len(source.shape) == IMAGE_AXES and self._reading.format == "onnx"
         if layer.table is not None and (by_channel or line):
             (pixels,) = self._shaped(conv, layer, known)
-            image = dataclasses.replace(output, shape=pixels.shape)
+            vector = pixels.shape != source.shape
+            pixel = self._unique(f"{name}/pixel") if vector else name
+            image = dataclasses.replace(output, name=pixel, shape=pixels.shape)
             convolution = table_as_convolution(layer.table, pixels, image)
             if convolution is not None:
                 self._note(index, output, "convolution", same, by_cpu)
-                return self._append(index, convolution)
+                last = self._append(index, convolution)
+                return self._append(index, Reshape(input=pixel, output=output)) if vector else last
         self._note(index, output, "table", same, by_cpu)
         return self._append(index, lookup.of_table(codes, known, output))
 
@@ -626,7 +647,7 @@ class _Maker:
             part = dataclasses.replace(
                 source, name=name, scale=output.scale, zero_point=output.zero_point
             )
-            by = _by_floats if self._reading.format == "onnx" else _joined_by_tflite
+            by = by_floats if self._reading.format == "onnx" else joined_by_tflite
             codes = by(source, part)
             self._note(index, part, "table", np.zeros(codes.size, np.int64), 0)
             self._nodes.append(lookup.of_table(codes, [source], part))
@@ -671,6 +692,15 @@ class _Maker:
         return free
 
 
+def _not_taken(layer: StoredLayer) -> str:
+    """Return why a layer is refused that has no operator."""
+    if layer.kind == "dequantize":
+        return "from here the file computes in float32, and not one element from one code alone"
+    if table.of_file(layer.op) is not None:
+        return f"{layer.op} can be converted in other forms, but not in this one"
+    return f"{layer.op} cannot be converted"
+
+
 _PRODUCT: Final = "mul"
 """Kind of a layer that an `.onnx` may describe by its multiplier."""
 _NEAR: Final = np.arange(-4, 5)
@@ -682,32 +712,6 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
-
-
-_FLOATS: Final[Mapping[str, Callable[[Float32, Float32], Float32]]] = {
-    "add": lambda a, b: a + b,
-    "mul": lambda a, b: a * b,
-    "sub": lambda a, b: a - b,
-}
-"""Layers of which float32 gives one result for each pair of codes."""
-
-
-def _of_floats(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Codes | None:
-    """Return all codes of a layer that ONNX Runtime computes in float32; None of other layers."""
-    if layer.kind == "mean":
-        codes, _ = codes_of_windows(inputs[0], output, layer.window)
-        means: Codes = np.clip(codes, *layer.clamp)
-        return means
-    compute = _FLOATS.get(layer.kind)
-    if compute is None or len(layer.reads) != 2:
-        return None
-    reals = [
-        (codes - (read.zero_point or 0)).astype(np.float32) * np.float32(read.scale or 1)
-        for codes, read in zip(all_pairs(), layer.reads, strict=True)
-    ]
-    steps = np.rint(compute(*reals) / output.scale) + output.zero_point
-    clipped: Codes = np.clip(steps, *layer.clamp).astype(np.int64)
-    return clipped
 
 
 def _image(output: QTensor) -> QTensor:
@@ -797,87 +801,6 @@ def _slopes(
         slope = (int(codes[0]) - output.zero_point) * float(output.scale) / width
         for alpha in dict.fromkeys(round(slope, digits) for digits in _DIGITS):
             yield "leaky_relu", (("alpha", float(np.float32(alpha))),)
-
-
-_NARROWEST, _WIDEST = 2.0**-8, 2.0**7
-"""Between these lies input scale / output scale of XNNPACK's QUANTIZE."""
-
-
-def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Codes:
-    """Return the codes of all codes on another grid.
-
-    Sources: XNNPACK's qs8-vcvt for LiteRT, whose multiplier has 8 bits behind the point; between
-    int8 and uint8 TFLite's tflite/kernels/quantize.cc; ONNX Runtime computes in float32.
-
-    Raises:
-        ConversionError: A grid is not known, or XNNPACK does not take it.
-    """
-    (read,) = layer.reads
-    out = _on_grid(layer.name, (1,), layer.output)
-    before = _on_grid(
-        "input", (1,), dataclasses.replace(source, scale=read.scale, zero_point=read.zero_point)
-    )
-    if file == "onnx":
-        return _by_floats(before, out)
-    if {source.dtype, layer.output.dtype} == {"int8", "uint8"}:
-        return _with_other_type(before, out, math.prod(source.shape))
-    ratio = before.scale / out.scale
-    if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
-        raise ConversionError(
-            f"the arithmetic of {layer.op} from {source.dtype} to {layer.output.dtype} by {ratio} "
-            "is not known"
-        )
-    factor = int(np.rint(np.float32(256) * ratio))
-    sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
-    codes: Codes = np.clip(sums >> 8, QMIN, QMAX)
-    return codes
-
-
-def _by_floats(source: QTensor, out: QTensor) -> Codes:
-    """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
-    return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
-
-
-def _with_other_type(source: QTensor, out: QTensor, size: int) -> Codes:
-    """Return the codes of all codes on another grid, as QUANTIZE from int8 to uint8 or back.
-
-    TFLite computes 16 at a time by vector instructions, and those that are left over otherwise.
-
-    Args:
-        source: Grid of what it reads.
-        out: Grid of what it writes.
-        size: How many codes the tensor has.
-
-    Raises:
-        ConversionError: A code becomes another one at the tensor's end than before.
-    """
-    factor = FixedPoint.of(float(source.scale) / float(out.scale))
-    left = all_codes() - source.zero_point
-    vector, scalar = (
-        np.clip(factor.times(left, halves_up=up) + out.zero_point, QMIN, QMAX)
-        for up in (True, False)
-    )
-    rest = size % _LANES
-    if rest and size > _LANES and not np.array_equal(vector, scalar):
-        raise ConversionError(f"LiteRT rounds the last {rest} of its {size} codes otherwise")
-    return scalar if size < _LANES else vector
-
-
-_LANES: Final = 16
-"""Codes that TFLite's QUANTIZE converts at a time."""
-
-
-def _joined_by_tflite(source: QTensor, out: QTensor) -> Codes:
-    """Return the codes of all codes on another grid, as CONCATENATION of uint8 computes them.
-
-    Source: TFLite's tflite/kernels/internal/reference/concatenation.h.
-    """
-    scale = source.scale * (np.float32(1) / out.scale)
-    unsigned = (all_codes() + UINT8_OFFSET).astype(np.float32)
-    steps = unsigned * scale + np.float32(-(source.zero_point + UINT8_OFFSET)) * scale
-    away = np.trunc(np.abs(steps) + np.float32(0.5)) * np.sign(steps)
-    codes: Codes = np.clip(away.astype(np.int64) + out.zero_point, QMIN, QMAX)
-    return codes
 
 
 def _activation(bounds: tuple[int, int], output: QTensor) -> Activation:

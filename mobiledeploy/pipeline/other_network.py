@@ -67,22 +67,26 @@ def build(
         with resume.lock_folder(root):
             resume.delete_results(root, start)
     stated = input_range.is_stated(imported)
-    return quantizing.quantize(
-        model.path,
-        root,
-        data=dataset,
-        scaling=None if stated or "input_range" not in asked else RANGES[_range_of(config)],
-        crop=config.preprocessing.crop,
-        io=config.export.io,
-        image_size=size,
-        threads=config.train.threads,
-        fine_tuning=fine_tuning,
-        effort=config.quantise.effort,
-        weights_per=config.quantise.weights_per,
-        calibration_images=config.quantise.calibration_images,
-        instead_of=why,
-        progress=progress,
-    )
+    try:
+        return quantizing.quantize(
+            model.path,
+            root,
+            data=dataset,
+            scaling=None if stated or "input_range" not in asked else RANGES[_range_of(config)],
+            crop=config.preprocessing.crop,
+            io=config.export.io,
+            image_size=size,
+            threads=config.train.threads,
+            fine_tuning=fine_tuning,
+            effort=config.quantise.effort,
+            weights_per=config.quantise.weights_per,
+            calibration_images=config.quantise.calibration_images,
+            instead_of=why,
+            progress=progress,
+        )
+    except RequestError as error:
+        error.hint = f"{error.hint}; `mobiledeploy quantize` has the options that `build` lacks"
+        raise
 
 
 def _fine_tuning(config: BuildConfig, asked: Collection[str]) -> FineTuneConfig | None:

@@ -118,7 +118,7 @@ def check_labels(config: FineTuneConfig | None, *, known: bool, why: str = "") -
     if config is not None and config.loss == "labels" and not known:
         raise RequestError(
             "training with labels needs folders of photos that are named like the network's "
-            f"classes, received others{why and f': {why}'}",
+            f"classes, received {f'others: {why}' if why else 'none that are'}",
             hint="name a file with the classes with `--labels`, or train without labels: "
             f"{_WITHOUT_LABELS}",
         )

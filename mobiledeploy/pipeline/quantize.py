@@ -247,6 +247,11 @@ def quantize(
             similar_classes=near_twins(names.names),
             warnings=(
                 *class_order.words(known.order, names),
+                *(
+                    []
+                    if config.data == RANDOM
+                    else float_agreement.one_class(evaluated.evaluation(), task, names.names)
+                ),
                 *float_agreement.words(agreement, _what_helps(config, calibrated)),
             ),
             input_choice=known.choice,

@@ -18,6 +18,7 @@ from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, digest
@@ -323,14 +324,15 @@ def _compared(
             progress=progress,
         )
         return report, answers, []
-    graph = tflite_reader.read_file(exported / "model.tflite")
+    one, two = (model_file.read(exported / name) for name in verify_build.FILES)
+    graph = tflite_reader.read(one.tflite)
     tensors = (graph.input, graph.output, graph.logits)
     grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
     scale, zero_point = grids[0]
     photo = config.preprocessing
     scaling = (zero_point + 128.0, 1 / scale) if photo is None else photo.scaling
     report, answers = verify_build.prove_own(
-        exported, evaluation, scaling, threads=threads, progress=progress
+        (one, two), evaluation, scaling, threads=threads, progress=progress
     )
     return report, answers, grids
 

@@ -59,7 +59,14 @@ def task_of(graph: FloatGraph, outputs: int, given: Task | None, name: str) -> T
 
     Raises:
         RequestError: What the user says does not fit the number of outputs.
+        ConversionError: It is a softmax of one output.
     """
+    if outputs == 1 and last_operator(graph) == "softmax":
+        raise ConversionError(
+            f"{name}: expected a softmax of several outputs, received one output, whose softmax "
+            "is 1 for every input",
+            hint="train the network with a sigmoid as the activation of its one output",
+        )
     if given is None:
         if last_operator(graph) == "logistic":
             return "binary" if outputs == 1 else "multi-label"

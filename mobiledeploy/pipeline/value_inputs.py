@@ -107,8 +107,15 @@ def read(path: Path, shape: Shape, outputs: int, *, several: bool = False) -> Va
             "rows are good",
         )
     values = values.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise RequestError(f"{path.name} holds NaN or infinite values", hint="leave such rows out")
+    finite = np.isfinite(values)
+    if not finite.all():
+        rows = np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))
+        place = tuple(np.argwhere(~finite)[0].tolist())
+        raise RequestError(
+            f"{path.name}: expected finite values, received {values[place]} at {list(place)}"
+            + (f", and more in {len(rows)} rows in all" if len(rows) > 1 else ""),
+            hint="leave such rows out",
+        )
     if labels is not None:
         labels = _labels(path, labels, len(values), outputs, several=several)
     return _divided(values, labels, digest=files.sha256(path))

@@ -12,6 +12,7 @@ module in `ops` reads its own layers.
 `onnx_moves`: nodes that only reorder or reshape tensors.
 `onnx_sums`: an addition or subtraction that nodes compute in integers.
 `folding`: folds paddings and clamps into neighbouring layers.
+`dilation`: folds what stands around a dilated convolution into it.
 """
 
 from mobiledeploy.formats.model import Format

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import pad, table
 from mobiledeploy.ops.capabilities import TakesPadding
-from mobiledeploy.ops.stored import INPUT, LayersSoFar, StoredLayer, with_clamp
+from mobiledeploy.ops.stored import FULL, INPUT, LayersSoFar, StoredLayer, with_clamp
+from mobiledeploy.reading.dilation import with_dilations
 from mobiledeploy.reading.model import Reading
 
 
@@ -21,7 +22,7 @@ def finish(
     dtype: str,
     others: tuple[str, ...],
 ) -> Reading:
-    """Return a file's reading, with paddings and clamps folded and unused layers dropped.
+    """Return a file's reading, with layers folded and unused ones dropped.
 
     Args:
         file: The layers as they were read, one for each operator.
@@ -32,7 +33,7 @@ def finish(
         dtype: Type of the output.
         others: Names of further outputs.
     """
-    layers, source = _folded(file.all(), source)
+    layers, source = _folded(with_dilations(file.all(), file.input, source), source)
     last = file.input if source == INPUT else layers[source].output
     return Reading(
         format=kind,
@@ -68,16 +69,22 @@ def _folded(layers: tuple[StoredLayer, ...], output: int) -> tuple[tuple[StoredL
                 with_clamp(before, layer.clamp), name=layer.name, output=layer.output
             )
             place[index] = source
-        elif _takes_over(layer, before):
+            continue
+        while _takes_over(layer, before):
             top, bottom, left, right = (
                 a + b for a, b in zip(layer.pads, before.pads, strict=True)
             )
             (read,) = layer.reads
-            folded[index] = dataclasses.replace(
+            alone = readers[layers[source].reads[0].source] == 1
+            source = before.reads[0].source
+            layer = folded[index] = dataclasses.replace(
                 layer,
-                reads=(dataclasses.replace(read, source=before.reads[0].source),),
+                reads=(dataclasses.replace(read, source=source),),
                 pads=(top, bottom, left, right),
             )
+            if source == INPUT or not alone:
+                break
+            before = folded[source]
     return _pruned(folded, place[output])
 
 
@@ -96,7 +103,8 @@ def _redirected(layer: StoredLayer, place: dict[int, int]) -> StoredLayer:
 def _takes_over(layer: StoredLayer, before: StoredLayer) -> bool:
     """Whether a layer can pad its input itself, as the layer before does."""
     module: object = table.of_kind(layer.kind)
-    if not isinstance(module, TakesPadding) or before.kind != "pad" or before.faults:
+    pads = before.kind == "pad" and before.clamp == FULL and not before.faults
+    if not isinstance(module, TakesPadding) or not pads:
         return False
     code = module.pad_code(layer.reads[0].zero_point)
     return bool(before.parameter(pad.CODE) == code)

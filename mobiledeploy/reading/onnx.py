@@ -155,7 +155,10 @@ def _unknown(
     if node.op in _READERS:
         axes = first.axes or "that are not known"
         detail = f"{node.op} of a tensor with axes {axes} is not understood in this form"
-        faults = (Fault(field="form", detail=detail),)
+        field, mode = "form", node.attributes.get("mode", _CONSTANT)
+        if node.op == "Pad" and mode != _CONSTANT:
+            field, detail = "mode", f"Pad in mode `{mode}`: only `{_CONSTANT}` is understood"
+        faults = (Fault(field=field, detail=detail),)
     opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
@@ -167,6 +170,8 @@ def _unknown(
     return dataclasses.replace(opened, real=False)
 
 
+_CONSTANT: Final = "constant"
+"""Mode of a Pad."""
 _LAYOUTS: Final[Mapping[tuple[int, ...], str]] = {(0, 3, 1, 2): "NHWC", (0, 2, 3, 1): "NCHW"}
 """By what a Transpose makes of the input's dimensions, what they are."""
 _CONVERTERS: Final = frozenset({"Cast", "DequantizeLinear", "Mul", "QuantizeLinear"})

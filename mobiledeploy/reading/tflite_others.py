@@ -7,6 +7,7 @@ from typing import Final
 from mobiledeploy.ops.stored import StoredLayer, same_shape
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.ops.tflite_reading import LayerSource
+from mobiledeploy.reading import dilation
 
 
 def _conversion(source: LayerSource) -> StoredLayer:
@@ -17,6 +18,8 @@ def _conversion(source: LayerSource) -> StoredLayer:
 OTHERS: Final[Mapping[str, Callable[[LayerSource], StoredLayer]]] = {
     "DEQUANTIZE": _conversion,
     "QUANTIZE": _conversion,
+    dilation.TO_BATCH: dilation.layer_of_tflite,
+    dilation.FROM_BATCH: dilation.layer_of_tflite,
 }
 """Readers by the name in the schema's `BuiltinOperator`."""
 

@@ -17,7 +17,7 @@ interpretation.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,10 @@ class Load(Protocol):
             RequestError: The file has another number of inputs.
         """
         ...
+
+
+IN_FLOATS: Final = "ONNX Runtime fuses it into no integer kernel: it computes in float32"
+"""The reason of a layer that is known to be computed in floats; see `Runtime.kernel_reasons`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.runtimes import FileLayer, Runtime, Session, ort, saturation
+from mobiledeploy.runtimes import IN_FLOATS, FileLayer, Runtime, Session, ort, saturation
 
 _AS_UINT8: Final = "_s8_2_u8"
 
@@ -61,10 +61,6 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
         return ()
 
     return [reasons(layer) for layer in layers]
-
-
-IN_FLOATS: Final = "ONNX Runtime fuses it into no integer kernel: it computes in float32"
-"""The reason of a layer that is known to be computed in floats."""
 
 
 def kernels(model: bytes) -> tuple[tuple[str, frozenset[str]], ...]:

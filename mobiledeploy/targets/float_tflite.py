@@ -5,7 +5,7 @@ LiteRT then runs any imported network, and measures the ranges of its tensors.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,30 +20,39 @@ _MIN_RUNTIME: Final = "2.13.0"
 _LOWEST: Final = float(np.finfo(np.float32).min)
 """Padding of a maximum."""
 
+Extreme: TypeAlias = Literal["REDUCE_MIN", "REDUCE_MAX"]
+
 
 def write(graph: FloatGraph, *, extremes: bool = False) -> bytes:
     """Return the bytes of a `.tflite` for one input (resize the input for more).
 
     Args:
         graph: The graph. Its tensors keep their names.
-        extremes: Whether the outputs are the least and the greatest value of the input and of
-            every tensor, `extremes_of(graph)` in that order, each of shape (1, ..., 2), instead of
-            the network's output. The least value of a tensor that cannot be negative is 0.
+        extremes: Whether the outputs are the extremes of tensors instead of the network's output:
+            the least values, then the greatest, of those that `extremes_of` names, both of shape
+            (inputs, tensors).
 
     Raises:
         ConversionError: TFLite has no operators that compute a node.
     """
     shapes = graph.shapes()
     file = _File(shapes)
+    measured = extremes_of(graph) if extremes else {}
+    ends: dict[str, list[int]] = {reduction: [] for reduction in measured}
+
+    def reduce(name: str) -> None:
+        # Right behind its writer: XNNPACK then still has the tensor in the cache, and frees it.
+        for reduction, names in measured.items():
+            if name in names:
+                ends[reduction].append(file.reduced(reduction, name))
+
+    reduce(INPUT)
     for node in graph.nodes:
         if node.name in shapes:
             _WRITERS[node.op](file, node)
-    if extremes:
-        nonnegative = graph.nonnegative()
-        outputs = {
-            name: file.extremes(name, least=name not in nonnegative) for name in extremes_of(graph)
-        }
-    else:
+            reduce(node.name)
+    outputs = {reduction: file.packed(reduction, tensors) for reduction, tensors in ends.items()}
+    if not extremes:
         outputs = {"output": file.indices[graph.output]}
     return file.model.finish(
         description=graph.name,
@@ -53,11 +62,19 @@ def write(graph: FloatGraph, *, extremes: bool = False) -> bytes:
     )
 
 
-def extremes_of(graph: FloatGraph) -> tuple[str, ...]:
-    """Return the names of the tensors whose extremes `write` gives, in its order."""
-    shapes = graph.shapes()
+def extremes_of(graph: FloatGraph) -> Mapping[Extreme, tuple[str, ...]]:
+    """Return the names of the tensors whose least and greatest values `write` gives.
+
+    The least values are those of tensors that may be negative; the greatest of all tensors, the
+    input included.
+    """
+    shapes, nonnegative = graph.shapes(), graph.nonnegative()
     constants = {node.name for node in graph.nodes if node.op == "constant"}
-    return tuple(name for name in shapes if name not in constants)
+    names = [name for name in shapes if name not in constants]
+    return {
+        "REDUCE_MIN": tuple(name for name in names if name not in nonnegative),
+        "REDUCE_MAX": tuple(names),
+    }
 
 
 class _File:
@@ -122,28 +139,19 @@ class _File:
         filled = self.constant(node, "value", [value])
         return self.step(node, "padded", "PADV2", [source, amounts, filled], "PadV2Options", shape)
 
-    def extremes(self, name: str, *, least: bool) -> int:
-        """Add the least and the greatest value of a tensor; return the index of the pair.
+    def reduced(self, reduction: Extreme, name: str) -> int:
+        """Add a tensor's least or greatest value; return its index."""
+        axes = np.arange(1, len(self.shapes[name]) + 1, dtype=np.int32)
+        end = self.model.activation(self.model.free(f"{name}/{reduction}"), np.float32, (1,))
+        inputs = [self.indices[name], self.model.constant(f"{name}/axes", axes)]
+        self.model.operator(reduction, 1, inputs, end, "ReducerOptions", KeepDims=False)
+        return end
 
-        Without `least` the first is 0.
-        """
-        rank = len(self.shapes[name]) + 1
-        axes = self.model.constant(f"{name}/axes", np.arange(rank, dtype=np.int32))
-        ends = []
-        for reduction in ("REDUCE_MIN", "REDUCE_MAX") if least else ("REDUCE_MAX",):
-            end = self.model.activation(
-                self.model.free(f"{name}/{reduction}"), np.float32, (1,) * rank
-            )
-            inputs = [self.indices[name], axes]
-            self.model.operator(reduction, 1, inputs, end, "ReducerOptions", KeepDims=True)
-            ends.append(end)
-        if not least:
-            ends.insert(0, self.model.constant(f"{name}/0", np.zeros((1,) * rank, np.float32)))
-        pair = self.model.activation(
-            self.model.free(f"{name}/extremes"), np.float32, (*(1,) * (rank - 1), 2)
-        )
-        self.model.operator("CONCATENATION", 1, ends, pair, "ConcatenationOptions", Axis=rank - 1)
-        return pair
+    def packed(self, what: str, ends: Sequence[int]) -> int:
+        """Add one tensor of values, shape (inputs, values); return its index."""
+        packed = self.model.activation(self.model.free(what), np.float32, (1, len(ends)))
+        self.model.operator("PACK", 1, ends, packed, "PackOptions", ValuesCount=len(ends), Axis=1)
+        return packed
 
 
 _Write: TypeAlias = Callable[[_File, FloatNode], None]

@@ -13,6 +13,7 @@ from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
@@ -153,7 +154,7 @@ def _assumed(images: ImageSet, contract: Contract) -> Iterator[str]:
 
 
 def prove_own(
-    folder: Path,
+    files: tuple[ModelFile, ModelFile],
     evaluation: Evaluation,
     scaling: Scaling,
     *,
@@ -163,7 +164,7 @@ def prove_own(
     """Compare two files that this process has just written, in this process and quickly.
 
     Args:
-        folder: The folder of `FILES`.
+        files: Those that `FILES` names.
         evaluation: Labelled images; synthetic extremes are added.
         scaling: Mean and std by which their pixels become input values.
         threads: Images that run at a time.
@@ -176,10 +177,7 @@ def prove_own(
         ParityError: The outputs do not vary.
     """
     fed = ChannelScaling.of_pixels(scaling)
-    one, two = (
-        dataclasses.replace(open_file(model_file.read(folder / name), HERE), scaling=fed)
-        for name in FILES
-    )
+    one, two = (dataclasses.replace(open_file(file, HERE), scaling=fed) for file in files)
     options = Options(only_main=True, keep=True, threads=threads)
     return prove((one, two), image_sets.own(evaluation), options, progress=progress)
 

@@ -1,7 +1,7 @@
 """`prove`: compare two int8 files by outputs, integers, layers and proofs, in one report."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -21,6 +21,7 @@ from mobiledeploy.ops.capabilities import Certified
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify.layers import divergence
+from mobiledeploy.verify.layers.as_computed import as_computed
 from mobiledeploy.verify.layers.divergence import Suspects
 from mobiledeploy.verify.outputs import int8_files
 from mobiledeploy.verify.outputs.image_sets import ImageSet
@@ -69,11 +70,14 @@ def prove(
         judgement = judge(both[0].reading, both[1].reading)
         compared = diagnosis.report(judgement)
         runners = opened.result()
+        if not compared.same:
+            both, judgement, compared = _as_computed(both, judgement, compared)
         report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
         certified = _certified(judgement) if same.result() else ()
         report = _with_structure(report, compared, same=same.result(), certified=certified)
     differ = any(each.exact_logits < each.images for each in report.comparisons)
-    if options.layers or (not report.holds and (options.locate or differ)):
+    wanted = {"unproven": True, "differing": differ, "never": False}[options.locate]
+    if options.layers or (not report.holds and wanted):
         suspects = _suspects(sets, report.comparisons)
         divergence_found, layers = divergence.locate(
             both,
@@ -90,6 +94,25 @@ def prove(
             report, both, judgement, threads=options.threads, progress=progress
         )
     return report, answers
+
+
+def _as_computed(
+    both: tuple[OpenFile, OpenFile], judgement: Judgement, compared: StructureReport
+) -> tuple[tuple[OpenFile, OpenFile], Judgement, StructureReport]:
+    """Return files, their judgement and what it says, each `.onnx` as its runtime computes it.
+
+    Those that are given if that says no more.
+    """
+    from mobiledeploy.verify.proof import certificate
+
+    if any(reading.arithmetic(opened.reading) != "codes" for opened in both):
+        return both, judgement, compared
+    files = as_computed(both[0]), as_computed(both[1])
+    in_floats = certificate.in_floats(files[0]), certificate.in_floats(files[1])
+    if files == both and not any(in_floats):
+        return both, judgement, compared
+    judged = judge(files[0].reading, files[1].reading, in_floats)
+    return files, judged, diagnosis.report(judged)
 
 
 def _with_certificate(
@@ -207,10 +230,12 @@ def _with_structure(
             names = f"{', '.join(others)} and {last}" if others else last
             words += f", every {names} certified over all {'their' if others else 'its'} inputs"
         proven.append(words)
+    warnings = (*warnings, *_but(compared))
     if compared.same:
+        other = any(difference.field in divergence.ALONE for difference in compared.differences)
         proven.append(
             f"all {compared.layers} layers hold the same integers in both files, or integers "
-            "that give the same codes"
+            f"that give the same codes{', in other layers for some of them' if other else ''}"
         )
     elif any(
         not difference.equivalent and difference.field != "not comparable"
@@ -230,6 +255,13 @@ def _with_structure(
         proven=tuple(proven),
         by_integers=by_integers,
     )
+
+
+def _but(compared: StructureReport) -> Iterator[str]:
+    """Yield where layers may differ that hold the same codes, in words."""
+    for difference in compared.differences:
+        if difference.equivalent and difference.but:
+            yield f"`{difference.name}`: {difference.but}"
 
 
 def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Suspects:

@@ -230,6 +230,8 @@ def _assumed(chosen: Photos, images: ImageSet, classes: int, names: _Names) -> t
         order = f"class numbers are those of the folders' names in {names.source}"
     elif images.labels is not None:
         order = f"class numbers follow the folders' names in order, {folders[0]} first"
+    elif not folders:
+        order = "accuracy is not counted: the photos are not in folders of classes"
     elif names.source:
         order = f"accuracy is not counted: not all of the folders are named in {names.source}"
     else:

@@ -244,6 +244,7 @@ OPTIONS: Final[dict[str, Options]] = {
     "RESIZE_BILINEAR": Options("ResizeBilinearOptions", _corners(2)),
     "RESIZE_NEAREST_NEIGHBOR": Options("ResizeNearestNeighborOptions", _corners(0)),
     "REVERSE_V2": Options("ReverseV2Options", {}),
+    "SHAPE": Options("ShapeOptions", {"out_type": Field(0, "b", 0)}),
     "SLICE": Options("SliceOptions", {}),
     "SOFTMAX": Options("SoftmaxOptions", {"beta": Field(0, "f", 0.0)}),
     "SPACE_TO_BATCH_ND": Options("SpaceToBatchNDOptions", {}),
@@ -277,6 +278,7 @@ LOGISTIC have none."""
 class Model:
     """Slots of a file's root table."""
 
+    VERSION: Final = 0
     OPERATOR_CODES: Final = 1
     SUBGRAPHS: Final = 2
     DESCRIPTION: Final = 3
@@ -301,6 +303,7 @@ class SubGraph:
     INPUTS: Final = 1
     OUTPUTS: Final = 2
     OPERATORS: Final = 3
+    NAME: Final = 4
 
 
 class Operator:

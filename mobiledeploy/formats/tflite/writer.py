@@ -15,11 +15,102 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.tflite import schema
 from mobiledeploy.formats.tflite.model import TfliteOperator
 from mobiledeploy.formats.tflite.parser import IDENTIFIER
+from mobiledeploy.formats.tflite.schema import Field
 
 SCHEMA_VERSION: Final = 3
 ALIGNMENT: Final = 16
 """Bytes to which constants are aligned, so that kernels can read a memory-mapped file."""
 SIGNATURE: Final = "serving_default"
+
+_OFFSET: Final = "offset"
+"""Kind of a field that points to a table, a vector or a string."""
+_OFFSETS: Final = frozenset({_OFFSET, schema.SHAPE})
+PUT: Final = {
+    "?": "PrependBoolSlot",
+    "b": "PrependInt8Slot",
+    "B": "PrependUint8Slot",
+    "i": "PrependInt32Slot",
+    "I": "PrependUint32Slot",
+    "f": "PrependFloat32Slot",
+    **dict.fromkeys(_OFFSETS, "PrependUOffsetTRelativeSlot"),
+}
+"""The builder's method for each kind of field."""
+
+
+def _pointers(**slots: int) -> dict[str, Field]:
+    return {name: Field(slot, _OFFSET, 0) for name, slot in slots.items()}
+
+
+TABLES: Final[dict[str, dict[str, Field]]] = {
+    "Model": {
+        "Version": Field(schema.Model.VERSION, "I", 0),
+        **_pointers(
+            OperatorCodes=schema.Model.OPERATOR_CODES,
+            Subgraphs=schema.Model.SUBGRAPHS,
+            Description=schema.Model.DESCRIPTION,
+            Buffers=schema.Model.BUFFERS,
+            Metadata=schema.Model.METADATA,
+            SignatureDefs=schema.Model.SIGNATURES,
+        ),
+    },
+    "OperatorCode": {
+        "DeprecatedBuiltinCode": Field(schema.OperatorCode.DEPRECATED_CODE, "b", 0),
+        "Version": Field(schema.OperatorCode.VERSION, "i", 1),
+        "BuiltinCode": Field(schema.OperatorCode.CODE, "i", 0),
+    },
+    "SubGraph": _pointers(
+        Tensors=schema.SubGraph.TENSORS,
+        Inputs=schema.SubGraph.INPUTS,
+        Outputs=schema.SubGraph.OUTPUTS,
+        Operators=schema.SubGraph.OPERATORS,
+        Name=schema.SubGraph.NAME,
+    ),
+    "Operator": {
+        "OpcodeIndex": Field(schema.Operator.CODE_INDEX, "I", 0),
+        "BuiltinOptionsType": Field(schema.Operator.OPTIONS_TYPE, "B", 0),
+        **_pointers(
+            Inputs=schema.Operator.INPUTS,
+            Outputs=schema.Operator.OUTPUTS,
+            BuiltinOptions=schema.Operator.OPTIONS,
+        ),
+    },
+    "Tensor": {
+        "Type": Field(schema.Tensor.TYPE, "b", 0),
+        "Buffer": Field(schema.Tensor.BUFFER, "I", 0),
+        **_pointers(
+            Shape=schema.Tensor.SHAPE,
+            Name=schema.Tensor.NAME,
+            Quantization=schema.Tensor.QUANTISATION,
+        ),
+    },
+    "QuantizationParameters": {
+        "QuantizedDimension": Field(schema.Quantisation.AXIS, "i", 0),
+        **_pointers(Scale=schema.Quantisation.SCALE, ZeroPoint=schema.Quantisation.ZERO_POINT),
+    },
+    "Buffer": _pointers(Data=schema.Buffer.DATA),
+    "Metadata": {
+        "Buffer": Field(schema.Metadata.BUFFER, "I", 0),
+        **_pointers(Name=schema.Metadata.NAME),
+    },
+    "SignatureDef": _pointers(
+        Inputs=schema.Signature.INPUTS,
+        Outputs=schema.Signature.OUTPUTS,
+        SignatureKey=schema.Signature.KEY,
+    ),
+    "TensorMap": {
+        "TensorIndex": Field(schema.Signature.TENSOR_INDEX, "I", 0),
+        **_pointers(Name=schema.Signature.TENSOR_NAME),
+    },
+    **{name: {} for name in schema.OPTIONS_TABLES},
+    **{
+        options.table: {
+            "".join(map(str.capitalize, name.split("_"))): field
+            for name, field in options.fields.items()
+        }
+        for options in schema.OPTIONS.values()
+    },
+}
+"""Fields of the tables that are written, by their names in the schema's Python code."""
 
 
 class TfliteWriter:
@@ -36,9 +127,7 @@ class TfliteWriter:
             names: Names of the graph's own activations, which constants avoid.
         """
         import flatbuffers
-        from ai_edge_litert import schema_py_generated
 
-        self._tables: Any = schema_py_generated
         self._taken = set(names)
         self._builder: Any = flatbuffers.Builder(1 << 16)
         self._vectors: dict[tuple[str, bytes], int] = {}
@@ -86,7 +175,7 @@ class TfliteWriter:
             zero_point: As many zero points; None if all are 0.
             axis: The quantised dimension.
         """
-        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
         self._builder.Prep(ALIGNMENT, len(data))
         vector = self._builder.CreateByteVector(data)
         self._buffers.append(self._table("Buffer", Data=vector))
@@ -142,7 +231,9 @@ class TfliteWriter:
                 raise CorruptFileError(
                     f"{operator.builtin}: there are no options of type {operator.options_type}"
                 )
-            kind = getattr(self._tables, f"{schema.OPTIONS_TABLES[operator.options_type]}T")
+            from ai_edge_litert import schema_py_generated  # a large module
+
+            kind = getattr(schema_py_generated, f"{schema.OPTIONS_TABLES[operator.options_type]}T")
             table = operator.options
             try:
                 read = kind.InitFromBuf(table.data, table.position)
@@ -220,7 +311,8 @@ class TfliteWriter:
             SignatureDefs=self._offsets([signature]),
         )
         self._builder.Finish(model, IDENTIFIER)
-        return bytes(self._builder.Output())
+        with memoryview(self._builder.Bytes) as written:  # `Output` would copy it once more
+            return bytes(written[self._builder.Head() :])
 
     def _operator(
         self,
@@ -267,11 +359,14 @@ class TfliteWriter:
         return len(self._tensors) - 1
 
     def _table(self, name: str, **fields: Any) -> int:
-        getattr(self._tables, f"{name}Start")(self._builder)
-        for field, value in fields.items():
-            getattr(self._tables, f"{name}Add{field}")(self._builder, value)
-        end: Callable[[Any], int] = getattr(self._tables, f"{name}End")
-        return end(self._builder)
+        known = TABLES[name]
+        self._builder.StartObject(max((field.slot for field in known.values()), default=-1) + 1)
+        for each, value in fields.items():
+            field = known[each]
+            put: Callable[[int, Any, Any], None] = getattr(self._builder, PUT[field.kind])
+            put(field.slot, value, 0 if field.kind in _OFFSETS else field.default)
+        end: int = self._builder.EndObject()
+        return end
 
     def _vector(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> int:
         array = np.asarray(values, dtype)

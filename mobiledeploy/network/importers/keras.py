@@ -291,7 +291,7 @@ def _output_of(model: _Model, chosen: str | None) -> int:
     if chosen is None and len(outputs) != 1:
         raise RequestError(
             f"{model.origin}: expected one output, received {len(outputs)}: {listed}",
-            hint="name the one that holds the classes with `--output`",
+            hint="`mobiledeploy quantize` takes the one that holds the classes with `--output`",
         )
     if chosen is not None and chosen not in names:
         raise RequestError(f"{model.origin}: expected an output `{chosen}`, received {listed}")
@@ -330,7 +330,10 @@ def _input(
     ]
     if len(places) != 1:
         names = ", ".join(f"`{layers[place].name}`" for place in places) or "none"
-        raise RequestError(f"{model.origin}: expected a model with one input, received {names}")
+        raise RequestError(
+            f"{model.origin}: expected a model with one input, received {names}",
+            hint="save the part of it that reads the image as a model of its own",
+        )
     [place] = places
     if place not in needed:
         raise RequestError(f"{model.origin}: its output does not depend on its input")

@@ -67,6 +67,8 @@ _FUNCTIONS: Final[Mapping[str, Activation]] = {
     "exponential": _unary("exp"),
     "exp": _unary("exp"),
     "elu": _unary("elu", alpha=1.0),
+    "celu": _unary("elu", alpha=1.0),  # without a setting it is ELU
+    "hard_tanh": _clip(-1, 1),
     "selu": _selu,
     "gelu": _unary("gelu", approximate=False),
     "leaky_relu": _unary("leaky_relu", alpha=0.2),

@@ -166,7 +166,7 @@ def _output(model: OnnxModel, chosen: str | None) -> str:
     if len(names) > 1:
         raise RequestError(
             f"expected one output, received {len(names)}: {', '.join(names)[:MOST_NAME]}",
-            hint="name the one that holds the classes with `--output`",
+            hint="`mobiledeploy quantize` takes the one that holds the classes with `--output`",
         )
     return names[0]
 

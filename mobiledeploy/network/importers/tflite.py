@@ -131,7 +131,7 @@ def _output(model: TfliteModel, chosen: str | None) -> int:
     if len(names) > 1:
         raise RequestError(
             f"expected one output, received {len(names)}: {', '.join(names)[:MOST_NAME]}",
-            hint="name the one that holds the classes with `--output`",
+            hint="`mobiledeploy quantize` takes the one that holds the classes with `--output`",
         )
     return model.outputs[0]
 

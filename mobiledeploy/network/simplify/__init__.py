@@ -8,6 +8,7 @@ rounding; its docstring says what holds afterwards.
 * `constant_operands`: arithmetic with constants.
 * `clips`: consecutive clips.
 * `hard_activations`: hard sigmoid and hard swish.
+* `other_activations`: clips, hard sigmoids and ELUs that no operator has.
 * `global_pools`: pools over the whole image.
 * `affine`: batch normalisation.
 * `pads`: padding.

@@ -16,6 +16,7 @@ from mobiledeploy.network.simplify.input_scaling import (
     ScaledGraph,
     take_input_scaling,
 )
+from mobiledeploy.network.simplify.other_activations import write_other_activations
 from mobiledeploy.network.simplify.pads import fold_pads
 from mobiledeploy.network.simplify.reshapes import remove_reshapes
 from mobiledeploy.network.simplify.unused import remove_unused
@@ -33,7 +34,11 @@ BEFORE_SCALING: Final[tuple[Pass, ...]] = (
     fold_pads,  # before an affine is kept from a convolution by padding that is not its own
 )
 """Passes before the scaling of pixels is taken from the graph; one runs twice."""
-AFTER_SCALING: Final[tuple[Pass, ...]] = (fold_affine, fuse_activations)
+AFTER_SCALING: Final[tuple[Pass, ...]] = (
+    write_other_activations,  # with factors that are folded
+    fold_affine,
+    fuse_activations,
+)
 """Passes after that, which would fold the scaling into the first layer."""
 PASSES: Final = BEFORE_SCALING + AFTER_SCALING
 

@@ -109,7 +109,7 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
 
         def fill(first: int) -> None:
             for row in range(first, stop - start, SCENES_AT_A_TIME):
-                scenes[row] = _scene(canvas, grid, shape, start + row)
+                _draw(scenes[row], canvas, grid, start + row)
 
         with ThreadPoolExecutor(SCENES_AT_A_TIME) as pool:
             list(pool.map(fill, range(SCENES_AT_A_TIME)))
@@ -195,7 +195,10 @@ def extremes(shape: Shape, *, seed: int = 0) -> tuple[npt.NDArray[np.int8], tupl
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
-    """Return (side, side, 3) values, mean 0, standard deviation 1, spectrum falling steeply."""
+    """Return values, shape (3, side, side), mean 0, standard deviation 1.
+
+    Their spectrum falls steeply.
+    """
     rng = np.random.default_rng(0)
     frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     fall = np.maximum(frequencies, 1 / side) ** -1.5
@@ -206,36 +209,43 @@ def _canvas(side: int) -> npt.NDArray[np.float32]:
     # The channels of a photo are mostly alike.
     canvas = np.stack([grey + 0.4 * colour for colour in colours], axis=-1)
     canvas -= canvas.mean()
-    values: npt.NDArray[np.float32] = (canvas / canvas.std()).astype(np.float32)
-    return values
+    canvas /= canvas.std()
+    return np.stack([canvas[..., channel].astype(np.float32) for channel in range(3)])
 
 
-def _scene(
+def _draw(
+    scene: Pixels,
     canvas: npt.NDArray[np.float32],
     grid: npt.NDArray[np.float64],
-    shape: tuple[int, int, int],
     number: int,
-) -> Pixels:
+) -> None:
+    """Draw the scene of a number into an image of 3 channels, or 1."""
     rng = np.random.default_rng([1, number])
-    height, width, channels = shape
-    behind, before = (_piece(canvas, height, width, rng) for _ in range(2))
+    height, width, channels = scene.shape
+    behind, values = (_piece(canvas, height, width, rng) for _ in range(2))
     angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
     rows, columns = grid
-    edge = (np.cos(angle) * rows + np.sin(angle) * columns > offset)[..., None]
-    values = np.where(edge, behind, before + np.float32(rng.normal(0, 0.7)))
+    edge = np.cos(angle) * rows + np.sin(angle) * columns > offset
+    values += np.float32(rng.normal(0, 0.7))
+    np.copyto(values, behind, where=edge)
     contrast, brightness = rng.uniform(25, 70), rng.uniform(70, 185)
-    pixels = np.clip(values * np.float32(contrast) + np.float32(brightness), 0, 255)
-    rounded: Pixels = np.rint(pixels[..., :channels]).astype(np.uint8)
-    return rounded
+    values *= np.float32(contrast)
+    values += np.float32(brightness)
+    np.clip(values, 0, 255, out=values)
+    rounded = np.rint(values, out=values).astype(np.uint8)
+    for channel in range(channels):
+        scene[..., channel] = rounded[channel]
 
 
 def _piece(
     canvas: npt.NDArray[np.float32], height: int, width: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    top, left = rng.integers(len(canvas) - height), rng.integers(len(canvas) - width)
-    piece = canvas[top : top + height, left : left + width]
-    turned = piece[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-    return turned[..., rng.permutation(3)]
+    """Return a copy of a part of the canvas, mirrored, its channels permuted."""
+    _, rows, columns = canvas.shape
+    top, left = rng.integers(rows - height), rng.integers(columns - width)
+    piece = canvas[:, top : top + height, left : left + width]
+    turned = piece[:, :: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+    return np.stack([turned[channel] for channel in rng.permutation(3)])
 
 
 NAMED: Final = 5
@@ -430,13 +440,13 @@ def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
-    """Return labels numbered like the classes; None if a folder's name is none of them.
+    """Return labels numbered like the classes; None without folders, or if one is named otherwise.
 
     Names may differ in what readers overlook; see `data.class_names.places`.
     """
     places = [
         place for place in class_names.places(dataset.class_names, names) if place is not None
     ]
-    if len(places) < len(dataset.class_names):
+    if not places or len(places) < len(dataset.class_names):
         return None
     return np.array(places, np.int64)[dataset.labels]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Progress, silent
@@ -43,7 +43,8 @@ class Options:
         threads: Images that run at a time in each runtime.
         keep: Whether to return the first runner's outputs, which keeps all of them in memory.
         layers: Whether to measure every layer even if the files agree.
-        locate: Whether to search the first layer that differs even if all logits are equal.
+        locate: When to search the first layer that differs: if the files are not known to be one
+            function, only if their logits differ, or never.
     """
 
     level: Level = "quick"
@@ -51,7 +52,7 @@ class Options:
     threads: int = 1
     keep: bool = False
     layers: bool = False
-    locate: bool = True
+    locate: Literal["unproven", "differing", "never"] = "unproven"
 
 
 DEFAULT: Final = Options()

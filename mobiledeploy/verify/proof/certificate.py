@@ -21,7 +21,7 @@ from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.ops import table
 from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.reading import Reading, StoredLayer
-from mobiledeploy.runtimes import Array, FileLayer, Session, cpu
+from mobiledeploy.runtimes import IN_FLOATS, Array, FileLayer, Session, cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify.layers import extremes, layer_outputs
 from mobiledeploy.verify.layers.layer_outputs import LayerOutputs, in_other_runtime
@@ -356,6 +356,29 @@ def reasons_in_file(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence
         for layer in layers
     ]
     return opened.place.kernel_reasons(runtime, opened.file.data, described, name=opened.file.name)
+
+
+_ON_CODES: Final = ("QGemm", "QLinear")
+
+
+def in_floats(opened: OpenFile) -> frozenset[str]:
+    """Return the names of the layers of a file that its runtime computes in floats.
+
+    Of layers that are not understood nothing is said. A node on codes computes with them, whatever
+    kernel runs it.
+
+    Raises:
+        CorruptFileError: The runtime refuses the file.
+        RuntimeDiedError: It crashes on it.
+    """
+    if opened.file.format != "onnx":
+        return frozenset()
+    layers = opened.reading.layers
+    return frozenset(
+        layer.name
+        for layer, why in zip(layers, reasons_in_file(opened, layers), strict=True)
+        if IN_FLOATS in why and layer.kind != "unknown" and not layer.op.startswith(_ON_CODES)
+    )
 
 
 def _unlike(a: Array, b: Array) -> int:

@@ -1,5 +1,6 @@
 """Every error is `error: ...` with a hint and an exit status, whoever noticed it."""
 
+import json
 from pathlib import Path
 
 import graphs
@@ -8,6 +9,7 @@ import program
 import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
+from unit.cli.conftest import check
 
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.cli.main import app
@@ -36,6 +38,50 @@ def test_wrong_arguments_are_errors_like_all_others(
     done = program.run(*arguments, cwd=tmp_path)
     assert done.stderr == f"error: {said}\n\nhint: `{help_of} --help` lists what there is\n"
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "kind"),
+    [
+        (["verify", "nowhere", "--json"], 2, "RequestError"),
+        (["cost", "--nothing", "--json"], 2, "RequestError"),
+        (["inspect", "empty.tflite", "--json"], 6, "CorruptFileError"),
+        (["bundle", "long" * 100, "--json"], 9, "StorageError"),
+        (
+            ["verify", "broken.onnx", "a.tflite", "--json", "--level", "quick"],
+            6,
+            "CorruptFileError",
+        ),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_with_json_an_error_is_a_document_on_stdout_beside_the_words_on_stderr(
+    tmp_path: Path, arguments: list[str], status: int, kind: str
+) -> None:
+    (tmp_path / "empty.tflite").touch()
+    (tmp_path / "broken.onnx").write_bytes(b"\x08\x07:\x99")
+    (tmp_path / "a.tflite").write_bytes(tflite.write(graphs.assorted_graph()))
+    done = program.run(*arguments, cwd=tmp_path)
+    document = json.loads(done.stdout)
+    check(document, "error")
+    error = document["error"]
+    assert (done.returncode, error["status"], error["kind"]) == (status, status, kind)
+    words = f"error: {error['message']}\n\nhint: {error['hint']}\n"
+    assert done.stderr.endswith(words.replace("\n  ", "\n    "))
+
+
+def test_an_error_after_a_report_adds_nothing_to_stdout(tmp_path: Path) -> None:
+    (tmp_path / "a.tflite").write_bytes(tflite.write(graphs.assorted_graph()))
+    done = program.run("inspect", "a.tflite", "--json", "--strict", cwd=tmp_path)
+    check(json.loads(done.stdout), "inspect")
+    assert done.returncode == 5
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_file_named_like_the_option_asks_for_no_json(tmp_path: Path) -> None:
+    done = program.run("predict", "--", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
 
 
 def test_no_arguments_print_the_help(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ def test_a_reader_that_ends_early_is_not_an_error() -> None:
         assert process.stderr.read() == b""
 
 
+def test_an_error_whose_reader_has_ended_keeps_its_exit_status() -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "cost", "--nothing", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read().startswith(b"error: no such option: --nothing\n\nhint: ")
+    assert process.returncode == 2
+
+
 def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
     name = "long" * 100
     done = program.run("bundle", name)

@@ -1,5 +1,6 @@
 """`quantize` knows what its options say of the pixels, and refuses what says too little."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,19 @@ def test_a_keras_file_is_read_by_the_process_that_was_started_before_the_imports
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert len(started) == 1
     assert not child_process._EARLY
+
+
+@pytest.mark.parametrize("keras", [True, False])
+def test_runtimes_are_imported_while_a_keras_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras: bool
+) -> None:
+    name = f"runtime_of_this_test_{keras}"
+    (tmp_path / f"{name}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mobiledeploy.cli.quantize._RUNTIMES", ("not_installed_here", name))
+    path = tmp_path / "model.h5"
+    path.write_bytes(hdf5.SIGNATURE if keras else b"something else")
+    arguments = ("quantize", str(path), "--random", "--out", str(tmp_path / "out"))
+    with pytest.raises((CorruptFileError, RequestError)):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert (sys.modules.pop(name, None) is not None) == keras

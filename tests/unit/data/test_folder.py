@@ -307,12 +307,14 @@ def test_a_class_without_images_is_refused(photos: Photos) -> None:
         load(root)
 
 
-def test_photos_to_calibrate_on_need_no_classes(photos: Photos) -> None:
+def test_photos_to_calibrate_on_or_to_compare_on_need_no_classes(photos: Photos) -> None:
     folder = photos(cat=5, dog=3) / "cat"
     dataset = load(folder, purpose="calibration")
     assert dataset.class_names == ()
     assert dataset.image_names == ("0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     assert all(len(indices) for indices in dataset.splits.values())
+    compared = load(folder, purpose="comparison")
+    assert (compared.class_names, len(compared.splits["test"])) == ((), 5)
     with pytest.raises(RequestError, match="5 images belong to no class"):
         load(folder)
 

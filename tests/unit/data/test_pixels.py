@@ -96,6 +96,12 @@ def test_in_a_small_data_set_every_image_must_be_readable() -> None:
         load_pixels(dataset(99, damaged=frozenset({50})), np.arange(99), SIZE)
 
 
+def test_unreadable_images_are_also_listed_if_they_were_not_wanted() -> None:
+    with pytest.raises(RequestError, match="3 images cannot be read") as caught:
+        load_pixels(dataset(99, damaged=frozenset({5, 50, 98})), np.arange(90), SIZE)
+    assert "`98.jpg`" in str(caught.value)
+
+
 def test_all_unreadable_images_are_listed() -> None:
     bad = range(0, 600, 2)
     with pytest.raises(RequestError, match="300 images cannot be read") as caught:

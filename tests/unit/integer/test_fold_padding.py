@@ -9,6 +9,7 @@ import windows
 
 from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
@@ -146,3 +147,8 @@ def test_tensorflow_computes_the_same_windows() -> None:
         name = node.output.name
         expected = tensorflow_graph.forward(architecture, image, apply, until=name)
         np.testing.assert_allclose(computed[name], expected.numpy(), atol=2e-5)
+
+
+def test_a_graph_in_its_simplest_form_is_returned_as_it_is() -> None:
+    graph = quantised(conv("one", INPUT, "same"), conv("two", "one", "valid"))
+    assert fold_padding(graph) is graph

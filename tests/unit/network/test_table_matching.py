@@ -146,7 +146,7 @@ EXTRA = new(UNSUPPORTED, "x", "", reason="it is code")
         ([insert("Conv1", new("leaky_relu", "x", alpha=0.1))], "a conv after the input, .*`x`"),
         ([insert("Conv1", EXTRA)], "expected a convolution of the input, .* `x`"),
         ([insert("block_4_expand", EXTRA)], "`block_4_expand`: expected a conv"),
-        ([insert("block_16_depthwise", new("clip", "x", low=0.0, high=1.0))], "received none"),
+        ([insert("block_16_depthwise", new("tanh", "x"))], "expected a depthwise after"),
     ],
 )  # fmt: skip
 def test_an_error_names_the_layer_of_the_trunk_and_what_differs(

@@ -15,6 +15,7 @@ from mobiledeploy.formats.onnx import parse
 from mobiledeploy.pipeline import convert
 from mobiledeploy.reading import read_onnx
 from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.runtimes.child import Children
 
 Codes = npt.NDArray[Any]
 POOL = {"StrideW": 1, "StrideH": 1, "Padding": 0}
@@ -200,7 +201,7 @@ def test_a_constant_of_another_shape_is_named() -> None:
     data = converting.of_one_operator(
         "ADD", np.int8, ((0.05, 3), (0.07, 4)), constant=constant, options="AddOptions"
     )
-    with pytest.raises(ConversionError, match="no single code, nor one a channel") as caught:
+    with pytest.raises(ConversionError, match="expected one code, or one a channel") as caught:
         as_onnx(data)
     assert "mobiledeploy quantize" in str(caught.value.hint)
 
@@ -265,6 +266,107 @@ def test_custom_operators_are_named_with_what_to_do() -> None:
 
 def test_operators_without_a_form_are_named_with_where_they_are_listed() -> None:
     data = converting.of_one_operator("COS", np.int8, ((0.05, 3), (0.05, 3)))
-    with pytest.raises(ConversionError, match="COS is no operator") as caught:
+    with pytest.raises(ConversionError, match="COS cannot be converted") as caught:
         as_onnx(data)
     assert "docs/convert.md" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("border", "cut", "out"),
+    [
+        ([[2, 3], [3, 5]], [[0, 1], [0, 2]], (9, 13)),
+        ([[0, 1], [0, 2]], [[0, 1], [0, 2]], (5, 7)),
+        ([[1, 2], [2, 0]], [[1, 0], [1, 0]], (7, 8)),
+    ],
+    ids=["same", "valid", "cut off above"],
+)
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_a_convolution_of_a_batch_of_pixels_apart_becomes_a_dilated_one(
+    border: list[list[int]], cut: list[list[int]], out: tuple[int, int], depthwise: bool
+) -> None:
+    data = converting.dilated(border, cut, out, depthwise=depthwise)
+    result = same_codes(data, np.int8)
+    (layer,) = read_onnx(parse(result.data)).layers
+    assert layer.dilations == (2, 3)
+    assert result.operators == ()
+
+
+@pytest.mark.parametrize(
+    ("cut", "out", "back"),
+    [([[1, 0], [1, 0]], (4, 6), (2, 3)), ([[0, 1], [0, 1]], (8, 7), (3, 2))],
+    ids=["more is cut off than was added", "another block"],
+)
+def test_other_batches_of_pixels_are_refused_by_name(
+    cut: list[list[int]], out: tuple[int, int], back: tuple[int, int]
+) -> None:
+    data = converting.dilated([[0, 1], [0, 2]], cut, out, back=back)
+    with pytest.raises(ConversionError, match=r"0, SPACE_TO_BATCH_ND .*\n.*2, BATCH_TO_SPACE_ND"):
+        as_onnx(data)
+
+
+@pytest.mark.parametrize(
+    ("operators", "form"),
+    [
+        (["ELU"], "ELU"),
+        (["NEG"], "NEG"),
+        (["PRELU"], "PRELU"),
+        (["ADD", "ABS", "SQRT", "TANH", "MUL"], "ADD"),
+        ([], "DEQUANTIZE"),
+    ],
+)
+def test_float_operators_of_one_element_become_a_table_that_litert_computes(
+    operators: list[str], form: str
+) -> None:
+    result = same_codes(converting.float_parts(operators, out=(0.031, 5)), np.int8)
+    (table,) = result.operators
+    assert (table.operator, table.form, table.layer) == (form, "table", "result")
+    layers = read_onnx(parse(result.data)).layers
+    assert [layer.kind for layer in layers] == ["max_pool", "table", "max_pool"]
+
+
+def test_operators_of_floats_that_only_move_values_move_codes() -> None:
+    result = same_codes(converting.float_parts([], moved=True), np.int8)
+    assert result.operators == ()
+    layers = read_onnx(parse(result.data)).layers
+    assert [layer.kind for layer in layers] == ["max_pool", "reduce_max", "dense"]
+    result = same_codes(converting.float_parts([], moved=True, out=(0.03, 9)), np.int8)
+    assert [each.form for each in result.operators] == ["table"]
+
+
+def test_an_int8_operator_that_no_reader_knows_becomes_a_table() -> None:
+    grids = (0.043, -9), (0.021, -100)
+    data = converting.of_one_operator("ABS", np.int8, grids, options="AbsOptions")
+    (table,) = same_codes(data, np.int8).operators
+    assert (table.operator, table.form) == ("ABS", "table")
+
+
+def test_a_function_of_two_tensors_is_no_table_of_one() -> None:
+    file = TfliteFile(converting.float_parts(["ELU", "MUL"]))
+    image, product = file.index("image"), file.writer("1/MUL")
+    other = file.add_tensor("real", "another image")
+    file.add_operator(0, "DEQUANTIZE", [image], [other], version=2)
+    product.inputs = np.array([product.inputs[0], other], np.int32)
+    with pytest.raises(ConversionError, match="2, DEQUANTIZE"):
+        as_onnx(file.bytes())
+
+
+def test_what_a_layer_is_refused_for_that_reads_a_refused_one_is_no_place_of_its_own() -> None:
+    file = TfliteFile(converting.float_parts([], moved=True))
+    file.insert("TILE", "result", file.add_constant("times", np.array([1, 2], np.int32)))
+    with pytest.raises(ConversionError, match=r"because of 1 place:\n.*TILE cannot be converted"):
+        as_onnx(file.bytes())
+
+
+def test_operators_that_give_one_code_several_results_are_no_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = converting.float_parts(["ELU"])
+    random = np.random.default_rng(0)
+
+    def once(_: Children, runtime: object, model: bytes, batches: list[Codes]) -> tuple[Codes]:
+        del runtime, model
+        return (random.integers(-128, 128, batches[0].shape).astype(np.int8),)
+
+    monkeypatch.setattr(Children, "once", once)
+    with pytest.raises(ConversionError, match="DEQUANTIZE"):
+        as_onnx(data)

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import grey_levels
+import numpy as np
 import pytest
 
+from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.pipeline import float_agreement
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.config import Task
 from mobiledeploy.spec.results import Accuracy, FloatAgreement
 from mobiledeploy.verify.outputs.accuracy import wilson
 
@@ -45,3 +48,31 @@ def test_a_warning_names_what_helps_where_it_is_plainly_too_seldom(
     assert len(said) == warned
     assert all(f"on {correct} of {total} images" in each for each in said)
     assert all(each.endswith("more photos, or `--qat`") for each in said)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "task", "warned"),
+    [
+        ([[3, 1]] * 12, None, "classification", True),
+        ([[3, 1]] * 12, [0, 1] * 6, "classification", True),
+        ([[3, 1]] * 12, [0] * 12, "classification", False),  # photos of one class
+        ([[3, 1]] * 9, None, "classification", False),  # few
+        ([[3, 1]] * 11 + [[1, 3]], None, "classification", False),
+        ([[-3]] * 12, None, "binary", True),
+        ([[-3]] * 11 + [[1]], None, "binary", False),
+        ([[-3]] * 12, None, "regression", False),
+        ([[3, 1]] * 12, None, "multi-label", False),
+    ],
+)
+def test_one_class_for_all_images_is_said(
+    logits: list[list[float]], labels: list[int] | None, task: Task, warned: bool
+) -> None:
+    evaluation = Evaluation(
+        pixels=np.zeros((len(logits), 16, 16, 3), np.uint8),
+        labels=None if labels is None else np.array(labels),
+        names=("photo",) * len(logits),
+        float_logits=np.array(logits, np.float32),
+    )
+    said = float_agreement.one_class(evaluation, task, ("cat", "dog"))
+    assert len(said) == warned
+    assert all(f"gives the class `cat` for all {len(logits)} images" in each for each in said)

@@ -1,5 +1,6 @@
 """A model in memory becomes two files in memory, by images in memory."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,11 @@ def test_floats_of_the_networks_own_input_give_what_their_pixels_give(tmp_path: 
         (pixels(2)[:1], {}, "expected at least two images"),
         (pixels(4)[..., :2], {}, r"received uint8 of shape \(4, 16, 16, 2\)"),
         (pixels(4).astype(np.int64), {}, "received int64"),
+        ([pixels(1)[0], pixels(1, 18)[0]], {}, "received some of different shapes"),
         (pixels(4).astype(np.float32), {}, r"expected values of -1 to 1, .* received \d+ to 2"),
-        (np.full((4, 16, 16, 3), np.nan), {}, r"expected values of -1 to 1"),
+        (np.full((4, 16, 16, 3), np.nan), {}, r"received nan at \[0, 0, 0, 0\]"),
+        (np.full((4, 16, 16, 3), np.inf), {}, r"received inf at \[0, 0, 0, 0\]"),
+        (pixels(4) / 255, {"input_range": "0..255"}, "0 to 255, .* received 0.* than 3 of 255"),
         (np.zeros((4, 3, 16, 16)), {}, r"\(16, 16, 3\), received \(3, 16, 16\)"),
         (pixels(4), {"input_range": "0..2"}, r"received 0\.\.2"),
         (pixels(4), {"mean": [1.0]}, "caffe, .*, or `mean` and `std`"),
@@ -137,6 +141,30 @@ def test_images_that_do_not_fit_are_refused(
     with pytest.raises(RequestError, match=message) as caught:
         in_memory.quantize(model, images, **{"input_range": "-1..1", **more})
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (pixels() / 255, r"expected values of -1 to 1, received 0(\.\d+)? to 1 only"),
+        (pixels() // 8, "expected values of 0 to 255, received 0 to 31 only"),
+    ],
+)
+def test_images_that_have_another_scale_are_warned_of(
+    images: npt.NDArray[Any], message: str, tmp_path: Path
+) -> None:
+    model = grey_levels.classifier(tmp_path / "m.onnx", SCALINGS["-1..1"], CLASSES)
+    warnings = in_memory.quantize(model, images, input_range="-1..1").report.warnings
+    assert re.match(message, warnings[0])
+
+
+def test_pixels_of_another_size_are_said_to_be_resized(tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "m.onnx", SCALINGS["-1..1"], CLASSES)
+    made = in_memory.quantize(model, pixels(side=20)[:, :18], input_range="-1..1")
+    said = "the images are of 18 x 20 and were cropped and resized to 16 x 16"
+    assert made.report.note.endswith(f"; {said}")
+    assert made.report.warnings == ()
+    assert "resized" not in in_memory.quantize(model, pixels(), input_range="-1..1").report.note
 
 
 def test_hints_name_arguments(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_a_bias_behind_a_matrix_product_keeps_its_codes() -> None:
     )
     result = same_codes(graph.finish(graph.real(total, 0.011)))
     assert "QLinearAdd" in {each.operator for each in result.operators}
+    assert litert.load(result.data).outputs[0].shape == (5,)
 
 
 def test_a_channel_shuffle_keeps_its_codes() -> None:
@@ -267,3 +268,14 @@ def test_bounds_that_the_file_computes_are_refused_with_what_folds_them() -> Non
     with pytest.raises(ConversionError, match="Slice of a tensor") as caught:
         convert.to_format(model_file.of_bytes("a file", data), "tflite")
     assert "quant_pre_process" in str(caught.value.hint)
+
+
+def test_a_padding_by_reflection_is_refused_by_its_mode() -> None:
+    graph = Graph()
+    around = graph.number([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+    real = graph.node("Pad", [graph.pair("x", 1 / 120), around], mode="reflect")
+    with pytest.raises(ConversionError, match="in mode `reflect`") as caught:
+        convert.to_format(
+            model_file.of_bytes("a file", whole(graph, graph.pair(real, 1 / 120))), "tflite"
+        )
+    assert "leave the others out" in str(caught.value.hint)

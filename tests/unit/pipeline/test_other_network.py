@@ -115,6 +115,16 @@ def test_a_network_of_another_stride_gives_its_own_answers(tmp_path: Path, photo
     assert before == ((out / "model.tflite").read_bytes(), (out / "model.onnx").read_bytes())
 
 
+def test_what_only_quantize_has_an_option_for_is_said_to_be_its(
+    tmp_path: Path, photos: Path
+) -> None:
+    path = write_archive(tmp_path / "theirs.keras", rows(STRIDE_2, random=True))
+    with pytest.raises(RequestError, match="does not say how pixels become its input") as caught:
+        pipeline.build(config(path, photos, epochs=0, qat_steps=0), tmp_path / "build")
+    said = str(caught.value.hint)
+    assert said.endswith("; `mobiledeploy quantize` has the options that `build` lacks")
+
+
 def test_the_table_itself_is_built_as_such(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "ours.h5", rows(STRIDE_1, random=True))
     assert difference(path) == ""

@@ -42,6 +42,13 @@ def test_a_task_that_does_not_fit_is_refused(given: Any, outputs: int, message: 
         tasks.task_of(graph, outputs, given, "a.onnx")
 
 
+@pytest.mark.parametrize("given", [None, "regression"])
+def test_a_softmax_of_one_output_is_refused_since_it_is_always_one(given: Any) -> None:
+    graph = small_floats.graph((16, 16, 3), 1, last="softmax")
+    with pytest.raises(ConversionError, match="whose softmax is 1 for every input"):
+        tasks.task_of(graph, 1, given, "a.onnx")
+
+
 def test_an_output_of_one_pixel_is_a_vector_and_one_of_several_is_refused() -> None:
     graph = small_floats.graph((16, 16, 3), 3, last="softmax")
     pixel = FloatNode(

@@ -224,6 +224,29 @@ def test_a_padding_operator_of_a_tflite_is_folded_into_the_convolution(value: in
         assert result.layers[place].parameter("code") == zero + value
 
 
+@pytest.mark.parametrize("clamped", [False, True])
+def test_paddings_in_a_row_are_folded_unless_codes_are_clipped_between(clamped: bool) -> None:
+    data = written(graphs.assorted_graph())[0]
+    file = TfliteFile(data)
+    place = 4
+    reader = file.graph.operators[place]
+    source = file.graph.tensors[reader.inputs[0]]
+    source.quantization.zeroPoint[0] = 0  # so that a ReLU clips codes
+    name, read = source.name.decode(), reader.inputs[0]
+    shape = source.shape
+    amounts = file.add_constant("amounts", np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32))
+    for number, kind in enumerate(["PAD", "RELU"] if clamped else ["PAD", "PAD"]):
+        shape = shape + np.array([0, 3, 2, 0]) * (kind == "PAD")
+        made = file.add_tensor(name, f"made {number}", shape)
+        file.add_operator(place + number, kind, [read, amounts][: 1 + (kind == "PAD")], [made])
+        read = made
+    reader.inputs[0] = read
+    result = reading.read_tflite(parse(file.bytes()))
+    *before, layer = result.layers[: place + 1 + clamped]
+    assert [each.kind for each in before].count("pad") == clamped
+    assert layer.pads == ((0, 0, 0, 0) if clamped else (2, 4, 4, 0))
+
+
 def test_auto_pad_is_read_as_numbers() -> None:
     (layer,) = reading.read_onnx(
         parse_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2]))

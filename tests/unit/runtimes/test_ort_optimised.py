@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mobiledeploy.runtimes import FileLayer, ort_optimised
+from mobiledeploy.runtimes import IN_FLOATS, FileLayer, ort_optimised
 
 
 def product(*, output: bool) -> bytes:
@@ -37,7 +37,7 @@ def product(*, output: bool) -> bytes:
 def test_a_product_that_is_not_fused_is_computed_in_float32(output: bool, count: int) -> None:
     layer = FileLayer(name="product", operator="QLinearMul", kind="mul", weights="")
     (reasons,) = ort_optimised.kernel_reasons(product(output=output), [layer])
-    assert reasons == (ort_optimised.IN_FLOATS,) * count
+    assert reasons == (IN_FLOATS,) * count
 
 
 def test_our_own_product_is_run_as_it_stands_in_the_file() -> None:

@@ -7,6 +7,7 @@ import float_graph_reference
 import numpy as np
 import pytest
 
+from mobiledeploy.formats.tflite import parser
 from mobiledeploy.network.float_graph import INPUT, OPERATORS, FloatArray, FloatGraph, FloatNode
 from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import float_tflite
@@ -136,10 +137,25 @@ def test_the_extremes_of_every_tensor_are_outputs() -> None:
     last = FloatNode(name="last", op="softmax", inputs=("mean",))
     graph = FloatGraph(name="net", input_shape=(3, 4, 2), nodes=(first, mean, last), output="last")
     names = float_tflite.extremes_of(graph)
-    assert names == (INPUT, "first", "mean", "last")
-    images = f32(1, 3, 4, 2)
+    assert names["REDUCE_MIN"] == (INPUT, "first", "mean")
+    assert names["REDUCE_MAX"] == (INPUT, "first", "mean", "last")
+    images = f32(2, 3, 4, 2)
     values = float_graph_reference.run(graph, images)
-    (outputs,) = run(float_tflite.write(graph, extremes=True), images)
-    for name, pair in zip(names, outputs, strict=True):
-        ends = (0 if name == "last" else values[name].min()), values[name].max()
-        np.testing.assert_allclose(pair.ravel(), ends, rtol=1e-6)
+    least, greatest = litert.load(float_tflite.write(graph, extremes=True)).run(images)
+    for ends, kept, reduction in (
+        (least, names["REDUCE_MIN"], np.min),
+        (greatest, names["REDUCE_MAX"], np.max),
+    ):
+        expected = [reduction(values[name].reshape(2, -1), axis=1) for name in kept]
+        np.testing.assert_allclose(ends, np.stack(expected, axis=1), rtol=1e-6, atol=1e-6)
+
+
+def test_extremes_are_taken_before_the_next_layer_is_computed() -> None:
+    first = FloatNode(name="first", op="tanh", inputs=(INPUT,))
+    last = FloatNode(name="last", op="logistic", inputs=("first",))
+    graph = FloatGraph(name="net", input_shape=(3, 4, 2), nodes=(first, last), output="last")
+    model = parser.parse(float_tflite.write(graph, extremes=True))
+    both = ("REDUCE_MIN", "REDUCE_MAX")
+    assert [operator.kind for operator in model.operators] == [
+        *both, "TANH", *both, "LOGISTIC", "REDUCE_MAX", "PACK", "PACK"
+    ]  # fmt: skip

@@ -154,6 +154,25 @@ def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: st
     assert {(row.first_error, row.second_error) for row in report.layers} == {(0, 0)}
 
 
+@pytest.mark.parametrize(
+    ("locate", "logits", "searched"),
+    [("differing", True, True), ("never", True, False), ("differing", False, False)],
+)
+def test_the_layer_is_searched_when_it_is_asked_for(
+    locate: Any, logits: bool, searched: bool
+) -> None:
+    def bump(weights: QWeights) -> QWeights:
+        bias = weights.bias.copy()
+        bias[3] += 4000 if logits else 1
+        return dataclasses.replace(weights, bias=bias)
+
+    both = as_tflite(), as_onnx(changed("wide", bump))
+    options = Options(only_main=True, locate=locate)
+    report, _ = int8_pair.prove(both, [image_sets.natural(SHAPE, images=2)], options)
+    assert not report.holds
+    assert (report.divergence is not None) == searched
+
+
 def test_the_worst_images_of_all_sets_are_searched_first() -> None:
     sets = image_sets.natural(SHAPE, images=20), image_sets.synthetic_extremes(SHAPE)
     other = changed("wide", FAULTS["a bias"])

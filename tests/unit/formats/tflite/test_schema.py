@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as litert
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite import schema, writer
 
 UPPER = {
     "activations": tuple(name.upper() for name in schema.ACTIVATIONS),
@@ -73,6 +73,7 @@ def test_every_option_has_the_schemas_slot_and_default(table: str, name: str, fi
 
 
 NAMES = {
+    "Model.VERSION": "ModelAddVersion",
     "Model.OPERATOR_CODES": "ModelAddOperatorCodes",
     "Model.SUBGRAPHS": "ModelAddSubgraphs",
     "Model.DESCRIPTION": "ModelAddDescription",
@@ -87,6 +88,7 @@ NAMES = {
     "SubGraph.INPUTS": "SubGraphAddInputs",
     "SubGraph.OUTPUTS": "SubGraphAddOutputs",
     "SubGraph.OPERATORS": "SubGraphAddOperators",
+    "SubGraph.NAME": "SubGraphAddName",
     "Operator.CODE_INDEX": "OperatorAddOpcodeIndex",
     "Operator.INPUTS": "OperatorAddInputs",
     "Operator.OUTPUTS": "OperatorAddOutputs",
@@ -125,6 +127,14 @@ NAMES = {
 def test_every_table_field_has_the_schemas_slot(ours: str, theirs: str) -> None:
     table, _, name = ours.partition(".")
     assert getattr(getattr(schema, table), name) == stored_field(theirs)[1]
+
+
+def test_fields_are_written_as_litert_writes_them() -> None:
+    for table, fields in writer.TABLES.items():
+        for name, field in fields.items():
+            kind, slot, default = stored_field(f"{table}Add{name}")
+            assert (writer.PUT[field.kind], field.slot) == (kind, slot), (table, name)
+            assert (field.default or 0) == default, (table, name)
 
 
 def test_no_slot_is_left_untested() -> None:

@@ -18,6 +18,7 @@ from mobiledeploy.network.simplify.constant_operands import fold_constant_operan
 from mobiledeploy.network.simplify.global_pools import recognise_global_pools
 from mobiledeploy.network.simplify.hard_activations import recognise_hard_activations
 from mobiledeploy.network.simplify.input_scaling import take_input_scaling
+from mobiledeploy.network.simplify.other_activations import write_other_activations
 from mobiledeploy.network.simplify.pads import fold_pads
 from mobiledeploy.network.simplify.passes import PASSES, simplify
 from mobiledeploy.network.simplify.reshapes import remove_reshapes
@@ -103,7 +104,7 @@ def graphs(draw: st.DrawFn) -> FloatGraph:
         channels, steps = b.shape_of(x)[-1], st.integers(0, 1)
         match draw(st.sampled_from([
             "affine", "conv", "depthwise", "grouped", "clip", "hard", "pad", "max", "average",
-            "binary", "constant", "dense", "uniform",
+            "binary", "constant", "dense", "uniform", "elu", "sigmoid",
         ])):  # fmt: skip
             case "affine":
                 x = b.affine(x)
@@ -119,6 +120,10 @@ def graphs(draw: st.DrawFn) -> FloatGraph:
             case "clip":
                 low = draw(st.sampled_from([-math.inf, -1.0, 0.0]))
                 x = b.add("clip", x, low=low, high=draw(st.sampled_from([1.0, 6.0, math.inf])))
+            case "elu":
+                x = b.add("elu", x, alpha=draw(st.sampled_from([0.5, 1.0, 1.67326])))
+            case "sigmoid":
+                x = b.add("hard_sigmoid", x, alpha=draw(st.sampled_from([0.2, 1 / 6])), beta=0.5)
             case "hard":
                 y = b.add("clip", b.uniform(x, 1, 3), low=0.0, high=6.0)
                 match draw(st.integers(0, 3)):
@@ -238,6 +243,46 @@ def test_an_affine_that_is_the_output_is_kept_under_its_name() -> None:
     b.add("add", x, x)
     graph = b.graph("affine_1")
     assert_same(graph, fold_affine(graph))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "left"),
+    [
+        (0.0, 6.0, ["clip"]),
+        (0.0, math.inf, ["clip"]),
+        (-1.0, 1.0, ["affine", "clip", "affine"]),
+        (0.0, 20.0, ["affine", "clip", "affine"]),
+        (-math.inf, 1.5, ["affine", "clip", "affine"]),
+        (0.25, math.inf, ["affine", "clip", "affine"]),
+        (2.0, 2.0, ["clip"]),
+        (-math.inf, math.inf, ["clip"]),
+    ],
+)
+def test_a_clip_of_other_bounds_is_a_relu_between_two_affines(
+    low: float, high: float, left: list[str]
+) -> None:
+    b = Builder()
+    b.add("clip", INPUT, low=low, high=high)
+    graph = write_other_activations(b.graph())
+    assert ops(graph) == left
+    assert_same(b.graph(), graph)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "left"),
+    [
+        (1.0, ["elu"]),
+        (1.67326, ["elu", "clip", "affine", "sub", "affine"]),
+        (0.5, ["elu", "clip", "affine", "add", "affine"]),
+        (-0.5, ["elu"]),
+    ],
+)
+def test_an_elu_with_a_factor_is_one_without_it_and_a_relu(alpha: float, left: list[str]) -> None:
+    b = Builder()
+    b.add("elu", INPUT, alpha=alpha)
+    graph = write_other_activations(b.graph())
+    assert ops(graph) == left
+    assert_same(b.graph(), graph)
 
 
 def test_hard_swish_is_found_in_each_form() -> None:

@@ -20,11 +20,14 @@ _MOVES: Final = frozenset({"Flatten", "Reshape", "Squeeze"})
 """Nodes that keep real values, behind which ONNX Runtime fuses nothing."""
 
 
-def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str], frozenset[str]]:
+def with_integer_biases(
+    file: ModelFile, *, also_close: bool = True
+) -> tuple[ModelFile, frozenset[str], frozenset[str]]:
     """Return a copy of an `.onnx` with integer biases, and the outputs of the nodes that got them.
 
     Args:
         file: Any model file; a `.tflite` is returned as it is.
+        also_close: Whether a bias gets integers that ONNX Runtime adds in float32.
 
     Returns:
         The copy, the file itself if it has no such biases; the outputs of nodes that ONNX Runtime
@@ -63,6 +66,8 @@ def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str], fro
         bias = values(node.input[2]) if node.op_type in _WITH_BIAS and node.input[2:] else None
         if bias is not None and bias.dtype == np.float32 and len(scales) == len(pairs) == 2:
             step = _step(scales)
+            if moved and not also_close:
+                step = None
             if step is not None and step.size in {1, bias.size}:
                 name = f"{node.output[0]}/integer bias"
                 codes = np.clip(np.rint(bias / step), -(2.0**31), 2.0**31 - 1).astype(np.int32)

@@ -8,7 +8,6 @@ Only the nodes between the two tensors run, with all codes: nothing else of the 
 """
 
 import dataclasses
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,7 +18,10 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.runtimes import ort
+from mobiledeploy.verify.layers import tflite_tables
+from mobiledeploy.verify.layers.functions_of_codes import Functions, Run, axis_of, kept
 
 MOVED: Final = "/channels last for "
 """Between the name of a tensor and that of a table: a copy of it with its channels last."""
@@ -55,39 +57,63 @@ _TYPES: Final = {2: np.dtype(np.uint8), 3: np.dtype(np.int8)}
 """Types of codes by their numbers in the format."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Function:
-    """A tensor as a function of each code of another one.
-
-    Attributes:
-        first: The tensor of codes that all of it is computed from.
-        nodes: Numbers of the nodes from there.
-        starts: The tensors of codes that the last nodes read.
-        last: Numbers of the nodes from those.
-    """
-
-    first: str
-    nodes: frozenset[int]
-    starts: frozenset[str]
-    last: frozenset[int]
+def _run_here(model: bytes, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    (results,) = ort.load(model).run(codes)
+    return results
 
 
-def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Mapping[str, str]]:
-    """Return a copy of an `.onnx` with tables, and the operators that they stand for.
+def with_operators(layers: Reading, tables: Mapping[str, str]) -> Reading:
+    """Return the layers of a copy with tables under their names in the file itself.
 
     Args:
-        file: Any model file; a `.tflite` is returned as it is.
+        layers: Of the copy.
+        tables: The operators that its tables stand for, which they are called by.
+    """
+
+    def named(layer: StoredLayer) -> StoredLayer:
+        name, moved, _ = layer.name.partition(MOVED)
+        output = dataclasses.replace(layer.output, name=name) if moved else layer.output
+        operator = tables.get(name, layer.op)
+        return dataclasses.replace(layer, name=name, op=operator, output=output)
+
+    return dataclasses.replace(layers, layers=tuple(map(named, layers.layers)))
+
+
+def not_read(layers: Reading) -> frozenset[str]:
+    """Return what layers write that are not understood.
+
+    Not those of a `.tflite` that have faults: they may give other codes on another CPU.
+    """
+    faulty = layers.format == "onnx"
+    return frozenset(
+        layer.name
+        for layer in layers.layers
+        if (faulty if layer.faults else layer.kind == "unknown")
+    )
+
+
+def with_tables(
+    file: ModelFile, unread: Collection[str], *, run: Run | None = None
+) -> tuple[ModelFile, Mapping[str, str]]:
+    """Return a copy of a file with tables, and the operators that they stand for.
+
+    Args:
+        file: Any model file; of a `.tflite` the parsed model is another one.
         unread: Outputs of nodes that no reader knows; others stay.
+        run: Returns the only output of a file of the same format for its only input; by default
+            its runtime does.
 
     Returns:
         The copy, the file itself if it has no such nodes; and by the name of what a table writes
         the operator that no reader knows.
     """
-    if file.format != "onnx" or not unread:
+    if file.format == "tflite":
+        return tflite_tables.with_tables(file, unread, run)
+    if not unread:
         return file, {}
     import onnx
 
-    graph = _Graph(onnx.load_model_from_string(file.data))
+    graph = _Graph(onnx.load_model_from_string(file.data), run or _run_here)
     tables = graph.replace(unread)
     if not tables:
         return file, {}
@@ -97,8 +123,9 @@ def with_tables(file: ModelFile, unread: Collection[str]) -> tuple[ModelFile, Ma
 class _Graph:
     """The graph of a file, while nodes are replaced."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, run: Run) -> None:
         self.model = model
+        self._run = run
         self._nodes = list(model.graph.node)
         self._given = {tensor.name: tensor for tensor in model.graph.initializer}
         self._writers = {
@@ -113,32 +140,28 @@ class _Graph:
             for info in model.graph.input
             if info.type.tensor_type.HasField("shape")
         }
-        self._functions: dict[str, _Function] = {}
+        self._functions = Functions()
         for number, node in enumerate(self._nodes):
             self._follow(number, node)
 
     def replace(self, unread: Collection[str]) -> dict[str, str]:
         """Replace nodes by tables; return an operator by what its table writes."""
-        tables, added, kept = dict[str, str](), dict[int, list[Any]](), set[int]()
-        waiting, seen = [output.name for output in self.model.graph.output], set[str]()
-        while waiting:
-            name = waiting.pop()
-            number = self._writers.get(name)
-            if name in seen or number is None:
-                continue
-            seen.add(name)
+        tables, added = dict[str, str](), dict[int, list[Any]]()
+
+        def table(name: str) -> str | None:
             made = self._table(name, unread)
-            if made is not None:
-                root, of_node, nodes = made
-                added[number], tables[name] = nodes, self._nodes[of_node].op_type
-                waiting.append(root)
-                continue
-            kept.add(number)
-            waiting.extend(self._nodes[number].input)
+            if made is None:
+                return None
+            root, of_node, nodes = made
+            added[self._writers[name]], tables[name] = nodes, self._nodes[of_node].op_type
+            return root
+
+        outputs = [output.name for output in self.model.graph.output]
+        needed = kept(outputs, self._writers, [node.input for node in self._nodes], table)
         if tables:
             del self.model.graph.node[:]
             for number, node in enumerate(self._nodes):
-                self.model.graph.node.extend([node] if number in kept else added.get(number, []))
+                self.model.graph.node.extend([node] if number in needed else added.get(number, []))
         return tables
 
     def _follow(self, number: int, node: Any) -> None:
@@ -151,28 +174,9 @@ class _Graph:
             return
         self._note_rank(name, node)
         operands = [each for each in node.input if each and each not in self._constants]
-        known = [self._functions.get(each) for each in operands]
-        if kind in _OF_CODES or (kind == _DEQUANTISE and len(operands) == 1):
-            known = [
-                _Function(
-                    first=each if function is None else function.first,
-                    nodes=frozenset() if function is None else function.nodes,
-                    starts=frozenset({each}),
-                    last=frozenset(),
-                )
-                for each, function in zip(operands, known, strict=True)
-            ]
-        elif kind not in _REALS and kind != _QUANTISE:
-            return
-        functions = [each for each in known if each is not None]
-        firsts = {each.first for each in functions}
-        if len(firsts) == 1 and len(functions) == len(operands):
-            self._functions[name] = _Function(
-                first=firsts.pop(),
-                nodes=frozenset({number}).union(*(each.nodes for each in functions)),
-                starts=frozenset[str]().union(*(each.starts for each in functions)),
-                last=frozenset({number}).union(*(each.last for each in functions)),
-            )
+        codes = kind in _OF_CODES or (kind == _DEQUANTISE and len(operands) == 1)
+        if codes or kind in _REALS or kind == _QUANTISE:
+            self._functions.follow(number, name, operands, operands if codes else ())
 
     def _note_constant(self, name: str, node: Any) -> None:
         value = next((each.t for each in node.attribute if each.name == "value"), None)
@@ -202,24 +206,17 @@ class _Graph:
 
     def _table(self, name: str, unread: Collection[str]) -> tuple[str, int, list[Any]] | None:
         """Return what a table reads, whose it is, and its nodes; None if there is to be none."""
-        function = self._functions.get(name)
-        number = self._writers[name]
-        codes = self._nodes[number].op_type in {_QUANTISE, *_OF_CODES}
-        if function is None or not codes:
+        if self._nodes[self._writers[name]].op_type not in {_QUANTISE, *_OF_CODES}:
             return None
-        of_node = self._unread(function.last, unread)
-        root, nodes = function.first, function.nodes
-        if len(function.starts) == 1:
-            (root,), nodes = function.starts, function.last
-        elif of_node is None:
-            of_node = self._unread(function.nodes, unread)
-        axis = self._channel_axis(root, nodes)
-        if of_node is None or axis is None:
+        part = self._functions.part(name, lambda nodes: self._unread(nodes, unread))
+        axis = None if part is None else self._channel_axis(part.root, part.nodes)
+        if part is None or axis is None:
             return None
-        results = self._results(root, name, nodes, axis=axis[0], channels=axis[1])
+        root = part.root
+        results = self._results(root, name, part.nodes, axis=axis[0], channels=axis[1])
         if results is None:
             return None
-        return root, of_node, self._written(root, name, results, first=axis[0] == 1)
+        return root, part.node, self._written(root, name, results, first=axis[0] == 1)
 
     def _unread(self, nodes: Collection[int], unread: Collection[str]) -> int | None:
         """Return the first of some nodes that no reader knows; None if there is none."""
@@ -235,23 +232,17 @@ class _Graph:
 
         None where they differ along several, or along another axis than that of channels.
         """
-        rank, axis, channels = self._ranks.get(root), 0, 1
+        rank, shapes = self._ranks.get(root), list[tuple[int, ...]]()
         for number in nodes:
             node = self._nodes[number]
             for each in node.input:
                 shape = self._constants.get(each, ())
-                if math.prod(shape) == 1:
-                    continue
-                wide = [place for place, size in enumerate(shape) if size != 1]
-                if rank is None or len(wide) != 1:
-                    return None
-                place = rank - len(shape) + wide[0]
-                place = 1 if node.op_type == "BatchNormalization" else place
-                if axis not in {0, place} or channels not in {1, max(shape)}:
-                    return None
-                axis, channels = place, max(shape)
+                if node.op_type == "BatchNormalization":  # along axis 1, whatever the rank
+                    shape = (*shape, *(1,) * ((rank or 0) - 2))
+                shapes.append(shape)
+        axis = axis_of(shapes, rank)
         allowed = {_IMAGE: {0, 1, _IMAGE - 1}, _VECTOR: {0, 1}}.get(rank or 0, {0})
-        return (axis, channels) if axis in allowed else None
+        return axis if axis is not None and axis[0] in allowed else None
 
     def _results(
         self, root: str, name: str, nodes: Collection[int], *, axis: int, channels: int
@@ -272,7 +263,7 @@ class _Graph:
             every, order = every[:, :, np.newaxis, np.newaxis], (2, 0, 1, 3)
         given = np.ascontiguousarray(every.transpose(order))
         try:
-            (results,) = ort.load(self._part(root, name, nodes, given.shape)).run(given)
+            results = self._run(self._part(root, name, nodes, given.shape), given)
         except CorruptFileError:
             return None
         if results.shape != given.shape or results.dtype not in (np.uint8, np.int8):
