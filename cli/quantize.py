@@ -69,12 +69,13 @@ def quantize(
         ),
     ] = None,
     effort: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar=f"[{'|'.join(EFFORTS)}]",
-            help="How much is tried to answer as the float network does; quick: plain ranges",
+            help="How much is tried to answer as the float network does; quick: plain ranges. "
+            "Default: default, with `--random` quick",
         ),
-    ] = "default",
+    ] = None,
     weights_per: Annotated[
         str,
         typer.Option(

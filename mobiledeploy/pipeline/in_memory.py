@@ -78,7 +78,7 @@ def quantize(
     task: Task | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
-    effort: Effort = "default",
+    effort: Effort | None = None,
     threads: int | None = None,
     qat: bool = False,
     qat_loss: QatLoss | None = None,
@@ -112,7 +112,7 @@ def quantize(
         image_size: Height and width of images, where the model leaves them open.
         output: Name of the output that holds the classes, where a file has several.
         effort: How much is tried to answer as the float network does: `quick` for plain ranges,
-            `default` or `best`.
+            `default` or `best`; None for `default`, or `quick` with `random` images.
         threads: Images that run at a time; None for one a core.
         qat: Whether the network is fine-tuned with fake quantisation, which needs TensorFlow; the
             better of both is kept.

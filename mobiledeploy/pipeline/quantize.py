@@ -45,7 +45,11 @@ from mobiledeploy.pipeline.stage_clock import Clock
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
+    CROPS,
+    EFFORTS,
+    IOS,
     RANDOM,
+    WEIGHTS_PER,
     Crop,
     Effort,
     ExportConfig,
@@ -55,6 +59,7 @@ from mobiledeploy.spec.config import (
     Io,
     Task,
     WeightsPer,
+    require_choice,
 )
 from mobiledeploy.spec.contract import MODELS
 from mobiledeploy.spec.results import (
@@ -85,7 +90,7 @@ def quantize(
     output: str | None = None,
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
-    effort: Effort = "default",
+    effort: Effort | None = None,
     weights_per: WeightsPer = "channel",
     calibration_images: int = CALIBRATION_IMAGES,
     calibrate: files.Name | None = None,
@@ -112,7 +117,7 @@ def quantize(
         fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
             None: it is not. See `qat`.
         effort: How many techniques are tried to make the int8 network answer as the float one;
-            see `ladder`.
+            see `ladder`. None: `default`; with synthetic images, which are no judges, `quick`.
         weights_per: Whether each channel of a convolution's kernel has a scale, or all have one.
         calibration_images: How many images, or values, decide the ranges, at most.
         calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
@@ -128,6 +133,13 @@ def quantize(
             are in another order.
     """
     clock = Clock()
+    if effort is None:
+        synthetic = not isinstance(data, Dataset) and data == RANDOM
+        effort = "quick" if synthetic else "default"
+    require_choice("effort", effort, EFFORTS, option="--effort")
+    require_choice("weights per", weights_per, WEIGHTS_PER, option="--weights-per")
+    require_choice("io", io, IOS, option="--io")
+    require_choice("crop", crop, CROPS, option="--crop")
     if fine_tuning is not None:
         qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)

@@ -80,7 +80,14 @@ DIGITS: Final = "digits"
 """The name of the built-in data: scikit-learn's handwritten digits."""
 
 
-def _choose(what: str, received: object, allowed: tuple[object, ...], *, option: str) -> None:
+def require_choice(
+    what: str, received: object, allowed: tuple[object, ...], *, option: str
+) -> None:
+    """Check that a value is one of those that an option takes.
+
+    Raises:
+        RequestError: It is not.
+    """
     if received not in allowed:
         listed = ", ".join(map(str, allowed))
         raise RequestError(
@@ -124,7 +131,7 @@ class Preprocessing:
         _within("image size", self.image_size, *IMAGE_SIZES, option="--image-size")
         if self.image_width is not None:
             _within("image width", self.image_width, *IMAGE_SIZES)
-        _choose("crop", self.crop, CROPS, option="--crop")
+        require_choice("crop", self.crop, CROPS, option="--crop")
         _within("mean", self.mean, -1e6, 1e6)
         _within("std", self.std, 1e-6, 1e6)
 
@@ -156,8 +163,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check that the architecture has this width multiplier and can take this image size."""
-        _choose("architecture", self.arch, tuple(ALPHAS), option="--arch")
-        _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
+        require_choice("architecture", self.arch, tuple(ALPHAS), option="--arch")
+        require_choice(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
         _within("image size", self.image_size, *IMAGE_SIZES, option="--image-size")
 
     @property
@@ -221,7 +228,7 @@ class QuantiseConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _choose("QAT engine", self.engine, QAT_ENGINES, option="--qat-engine")
+        require_choice("QAT engine", self.engine, QAT_ENGINES, option="--qat-engine")
         _within("QAT steps", self.steps, 0, 100_000, option="--qat-steps")
         _within("QAT batch size", self.batch_size, 1, 4096)
         _within("QAT learning rate", self.learning_rate, *LEARNING_RATES)
@@ -229,8 +236,8 @@ class QuantiseConfig:
             "calibration images", self.calibration_images, 1, 100_000,
             option="--calibration-images",
         )  # fmt: skip
-        _choose("effort", self.effort, EFFORTS, option="--effort")
-        _choose("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
+        require_choice("effort", self.effort, EFFORTS, option="--effort")
+        require_choice("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
         if self.weights_per == "tensor" and self.engine == "tfmot" and self.steps:
             raise RequestError(
                 "`--qat-engine tfmot` trains weights per channel, not per tensor",
@@ -254,8 +261,8 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        _choose("io", self.io, IOS, option="--io")
-        _choose("head", self.head, HEADS, option="--head")
+        require_choice("io", self.io, IOS, option="--io")
+        require_choice("head", self.head, HEADS, option="--head")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +322,7 @@ class FineTuneConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _choose("QAT loss", self.loss, QAT_LOSSES, option="--qat-loss")
+        require_choice("QAT loss", self.loss, QAT_LOSSES, option="--qat-loss")
         _within("QAT steps", self.steps, 1, 100_000, option="--qat-steps")
         _within("QAT batch size", self.batch_size, 1, 4096)
         _within("learning rate", self.learning_rate, *LEARNING_RATES, option="--learning-rate")
@@ -374,7 +381,7 @@ class ImportConfig:
             "calibration images", self.calibration_images, 1, 100_000,
             option="--calibration-images",
         )  # fmt: skip
-        _choose("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
+        require_choice("weights per", self.weights_per, WEIGHTS_PER, option="--weights-per")
         _within("threads", self.threads, 1, 256, option="--threads")
-        _choose("task", self.task, TASKS, option="--task")
-        _choose("effort", self.effort, EFFORTS, option="--effort")
+        require_choice("task", self.task, TASKS, option="--task")
+        require_choice("effort", self.effort, EFFORTS, option="--effort")

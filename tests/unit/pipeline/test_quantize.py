@@ -268,7 +268,12 @@ def test_weights_per_tensor_have_one_scale_after_every_technique(tmp_path: Path)
     for per in WEIGHTS_PER:
         out = tmp_path / per
         report = quantize(
-            model, out, scaling=SCALINGS["-1..1"], weights_per=per, calibration_images=40
+            model,
+            out,
+            scaling=SCALINGS["-1..1"],
+            effort="default",
+            weights_per=per,
+            calibration_images=40,
         )
         assert report.holds
         sqnr[per] = [rung.sqnr for rung in report.rungs]
@@ -283,6 +288,25 @@ def test_weights_per_tensor_have_one_scale_after_every_technique(tmp_path: Path)
     assert equalised
     assert contracts[0] == contracts[1]
     assert max(sqnr["tensor"]) > sqnr["tensor"][0] + 3
+
+
+@pytest.mark.parametrize("option", ["effort", "weights_per", "io", "crop"])
+def test_a_choice_that_there_is_not_is_refused_before_anything_is_read(
+    option: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match="received other"):
+        quantize(tmp_path / "none.onnx", tmp_path / "build", **{option: "other"})  # type: ignore[arg-type]
+
+
+def test_synthetic_images_judge_no_technique_unless_that_is_asked_for(tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    given: dict[str, dict[str, Any]] = {"plain": {}, "asked": {"effort": "default"}}
+    tried = {
+        name: quantize(model, tmp_path / name, scaling=SCALINGS["0..1"], **options).rungs
+        for name, options in given.items()
+    }
+    assert tried["plain"] == ()
+    assert tried["asked"]
 
 
 def test_photos_apart_from_the_data_calibrate(photos: Path, tmp_path: Path) -> None:
