@@ -141,6 +141,16 @@ def _range(_: Attributes, inputs: Sequence[Any], __: int, limit: StepLimit) -> A
     return np.arange(start, end, step).astype(inputs[0].dtype)
 
 
+def _clip(attributes: Attributes, inputs: Sequence[Any], _: int, __: StepLimit) -> Array:
+    low, high = (
+        attributes.get(name) if given is None else given.reshape(-1)[0]
+        for name, given in zip(("min", "max"), (*inputs[1:3], None, None), strict=False)
+    )
+    if low is None and high is None:
+        return np.asarray(inputs[0])
+    return np.asarray(np.clip(inputs[0], low, high), inputs[0].dtype)
+
+
 def _gather(attributes: Attributes, inputs: Sequence[Any], _: int, limit: StepLimit) -> Array:
     data, indices = np.asarray(inputs[0]), np.asarray(inputs[1])
     axis = int(attributes.get("axis", 0))
@@ -306,6 +316,7 @@ KINDS: Final[Mapping[str, Callable[..., Any]]] = {
     "And": _elementwise(np.logical_and),
     "Cast": _cast,
     "Ceil": _elementwise(np.ceil),
+    "Clip": _clip,
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "DequantizeLinear": _dequantised,

@@ -9,6 +9,8 @@ from mobiledeploy.network.float_graph import FloatArray, FloatGraph, FloatNode, 
 from mobiledeploy.ops.tensors import Shape
 
 _WEIGHTED: Final = frozenset({"conv", "dense"})
+_MOST_DENSE: Final = 2048
+"""Most channels of a vector that is scaled by a dense layer."""
 
 
 def fold_affine(graph: FloatGraph) -> FloatGraph:
@@ -16,8 +18,8 @@ def fold_affine(graph: FloatGraph) -> FloatGraph:
 
     Each is merged with the one before it, or folded into the weights of the layer before it, or
     into those of the layers behind it if none of these pads its input (padding is zeros behind the
-    affine, not before it). What is left becomes a depthwise convolution of 1 x 1, or for a vector
-    a dense layer. Arithmetic is float64, rounded once for each fold.
+    affine, not before it). What is left becomes a depthwise convolution of 1 x 1, or for a short
+    vector a dense layer. Arithmetic is float64, rounded once for each fold.
     """
     while True:
         for node in graph.nodes:
@@ -41,7 +43,7 @@ def fold_affine(graph: FloatGraph) -> FloatGraph:
     return rewrite(
         graph,
         {
-            node.name: (_as_layer(node, shapes[node.name]),)
+            node.name: _as_layers(node, shapes[node.name])
             for node in graph.nodes
             if node.op == "affine"
         },
@@ -108,10 +110,17 @@ def _behind(reader: FloatNode, factor: FloatArray, shift: FloatArray) -> FloatNo
     )
 
 
-def _as_layer(node: FloatNode, shape: Shape) -> FloatNode:
+def _as_layers(node: FloatNode, shape: Shape) -> tuple[FloatNode, ...]:
+    """Return the layers that compute an affine, the last of which has its name."""
     factor, shift = node.arrays["scale"], node.arrays["offset"]
+    if len(shape) == 1 and shape[0] > _MOST_DENSE:
+        # A dense layer has the square of its channels as weights.
+        image = _reshape(node, f"{node.name}/pixel", node.inputs[0], (1, 1, *shape))
+        scaled = dataclasses.replace(node, name=f"{node.name}/scaled", inputs=(image.name,))
+        back = _reshape(node, node.name, scaled.name, shape)
+        return image, *_as_layers(scaled, (1, 1, *shape)), back
     if len(shape) == 3:
-        return FloatNode(
+        layer = FloatNode(
             name=node.name, op="conv", inputs=node.inputs, kind=node.kind,
             attributes={
                 "strides": (1, 1), "dilations": (1, 1), "groups": shape[-1],
@@ -119,10 +128,18 @@ def _as_layer(node: FloatNode, shape: Shape) -> FloatNode:
             },
             arrays={"kernel": factor.reshape(1, 1, 1, -1), "bias": shift},
         )  # fmt: skip
+    else:
+        layer = FloatNode(
+            name=node.name, op="dense", inputs=node.inputs, kind=node.kind,
+            arrays={"kernel": np.diag(factor), "bias": shift},
+        )  # fmt: skip
+    return (layer,)
+
+
+def _reshape(like: FloatNode, name: str, source: str, shape: Shape) -> FloatNode:
     return FloatNode(
-        name=node.name, op="dense", inputs=node.inputs, kind=node.kind,
-        arrays={"kernel": np.diag(factor), "bias": shift},
-    )  # fmt: skip
+        name=name, op="reshape", inputs=(source,), kind=like.kind, attributes={"shape": shape}
+    )
 
 
 def _float64(node: FloatNode) -> tuple[FloatArray, FloatArray]:

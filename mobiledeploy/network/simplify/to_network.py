@@ -136,6 +136,13 @@ def _conv(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
     }
 
 
+def _softmax(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
+    if len(sources[0]) != 1:
+        places = " x ".join(map(str, sources[0][:-1]))
+        raise _RefusedError(f"expected scores of a vector, received those of {places} places each")
+    return _plain(node, sources)
+
+
 def _dense(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
     if len(sources[0]) != 1:
         raise _RefusedError(f"a dense layer of an input of shape {sources[0]}")
@@ -226,7 +233,7 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "elu": _elu,
     "gelu": _with("approximate"),
     "exp": _plain,
-    "softmax": _plain,
+    "softmax": _softmax,
     "add": _plain,
     "sub": _plain,
     "mul": _plain,

@@ -486,6 +486,30 @@ CASES: dict[str, tuple[Sequence[Any], dict[str, Array], Sequence[int], int]] = {
         IMAGE,
         13,
     ),
+    "padding computed from the size": (
+        [
+            node("Shape", "x", "s"),
+            node("Gather", "s two", "n"),
+            node("Sub", "n one", "d"),
+            node("Clip", "d zero", "a"),
+            helper.make_node("Clip", ["d", "", "two"], ["b"]),
+            node("Unsqueeze", "a axis", "top"),
+            node("Unsqueeze", "b axis", "left"),
+            node("Concat", "none none top left none none none none", "pads", axis=0),
+            node("Pad", "x pads", "p"),
+            node("Conv", "p w"),
+        ],
+        {
+            "w": weights(6, 4, 3, 3),
+            "zero": np.array(0, np.int64),
+            "one": np.array(6, np.int64),
+            "two": np.array(2, np.int64),
+            "axis": ints(0),
+            "none": ints(0),
+        },
+        IMAGE,
+        13,
+    ),
     "constants of nodes": (
         [
             helper.make_node("Constant", [], ["k"], value_float=0.5),

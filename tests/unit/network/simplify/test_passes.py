@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.network.float_graph import INPUT, FloatArray, FloatGraph, FloatNode
 from mobiledeploy.network.simplify.affine import fold_affine
 from mobiledeploy.network.simplify.channel_order import fold_channel_order
@@ -17,11 +18,12 @@ from mobiledeploy.network.simplify.clips import merge_clips
 from mobiledeploy.network.simplify.constant_operands import fold_constant_operands
 from mobiledeploy.network.simplify.global_pools import recognise_global_pools
 from mobiledeploy.network.simplify.hard_activations import recognise_hard_activations
-from mobiledeploy.network.simplify.input_scaling import take_input_scaling
+from mobiledeploy.network.simplify.input_scaling import PIXELS, take_input_scaling
 from mobiledeploy.network.simplify.other_activations import write_other_activations
 from mobiledeploy.network.simplify.pads import fold_pads
 from mobiledeploy.network.simplify.passes import PASSES, simplify
 from mobiledeploy.network.simplify.reshapes import remove_reshapes
+from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.network.simplify.unused import remove_unused
 
 NO_PADS = (0, 0, 0, 0)
@@ -283,6 +285,25 @@ def test_an_elu_with_a_factor_is_one_without_it_and_a_relu(alpha: float, left: l
     graph = write_other_activations(b.graph())
     assert ops(graph) == left
     assert_same(b.graph(), graph)
+
+
+@pytest.mark.parametrize(
+    ("size", "left"), [(9, ["dense"]), (2049, ["reshape", "conv", "reshape"])]
+)
+def test_a_factor_of_a_long_vector_is_no_matrix(size: int, left: list[str]) -> None:
+    b = Builder((size,))
+    b.affine(INPUT)
+    graph = b.graph()
+    folded = fold_affine(graph)
+    assert ops(folded) == left
+    assert_same(graph, folded)
+
+
+def test_scores_at_each_place_of_an_image_are_refused_by_name() -> None:
+    b = Builder()
+    b.add("softmax", INPUT)
+    with pytest.raises(ConversionError, match=r"`softmax_0`.* received .* 6 x 5 places"):
+        to_network(b.graph(), PIXELS)
 
 
 def test_hard_swish_is_found_in_each_form() -> None:
