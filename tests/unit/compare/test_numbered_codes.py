@@ -80,6 +80,14 @@ def test_a_layer_that_is_not_understood_is_the_same_as_no_other() -> None:
     assert not report.same
 
 
+def test_what_a_tflite_computes_in_floats_between_codes_is_a_table() -> None:
+    source = model_file.of_bytes("source", converting.float_parts([], moved=True))
+    target = model_file.of_bytes("target", convert.to_format(source, "onnx").data)
+    first, second = (as_computed(open_file(file, HERE)).reading for file in (source, target))
+    assert "unknown" not in {layer.kind for layer in reading.read_tflite(source.tflite).layers}
+    assert comparing.compare(first, second).same
+
+
 def in_table(given: Reading) -> Reading:
     """A file of a padded convolution of one pixel as a border and a table; others as they are."""
     layer = given.layers[0]
