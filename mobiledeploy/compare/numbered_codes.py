@@ -441,7 +441,7 @@ class Numbering:
             strides = (1, 1)
         number, border = self.number(read), None
         if pads == _NO_BORDER:
-            border = self._borders.get(number)
+            border = self._border(number, shape)
         if border is not None:
             number, shape, pads, code = border.inner, border.shape, border.pads, border.code
         key = ("window", number, shape, window, strides, pads, code if any(pads) else None)
@@ -472,9 +472,14 @@ class Numbering:
         self, file: int, index: int, layer: StoredLayer, read: NumberedCodes, shape: Shape
     ) -> NumberedCodes | None:
         """Return what a layer with weights gives."""
-        if layer.weights is None or layer.reads[0].zero_point is None:
+        zero = layer.reads[0].zero_point
+        if layer.weights is None or zero is None:
             return None
         number = self.number(read)
+        inside = dataclasses.replace(layer, pads=_NO_BORDER)
+        function = _of_one_pixel(inside, layer.output.shape) if any(layer.pads) else None
+        if function is not None and _around(shape, layer.pads) == layer.output.shape:
+            return self._applied(function, self._bordered(number, shape, layer.pads, zero))
         count = _repeats(layer, shape)
         if count:
             root = self._number(("repeated", number, _flat(shape), count))
@@ -494,7 +499,7 @@ class Numbering:
         again = self._window(file, index, folded, NumberedCodes(roots=(number,)), shape)
         if again is not None:
             return again
-        border = self._borders.get(number)
+        border = self._border(number, shape)
         if border is not None and border.code == layer.reads[0].zero_point:
             number, shape = border.inner, border.shape
             (a, b, c, d), (e, f, g, h) = folded.pads, border.pads
@@ -617,13 +622,26 @@ class Numbering:
             result = self._applied(np.clip(_IDENTITY, *layer.clamp), reads[0])
         else:
             result = self._plain(("moved", *_options(layer)), layer, reads, shapes)
-        if layer.kind == "pad" and layer.clamp == FULL and len(shapes[0]) == len("HWC"):
-            code = dict(layer.parameters).get("code")
-            if isinstance(code, int):
-                self._borders[result.roots[0]] = _Border(
-                    inner=self.number(reads[0]), shape=shapes[0], pads=layer.pads, code=code
-                )
+        code = dict(layer.parameters).get("code")
+        padded = layer.kind == "pad" and _around(shapes[0], layer.pads) == layer.output.shape
+        if padded and layer.clamp == FULL and isinstance(code, int):
+            result = self._bordered(self.number(reads[0]), shapes[0], layer.pads, code)
         return result if after is None else self._applied(after, result)
+
+    def _border(self, number: int, shape: Shape) -> _Border | None:
+        """Return the border of an image; None if it has none, or is read in another shape."""
+        border = self._borders.get(number)
+        kept = border is not None and _around(border.shape, border.pads) == shape
+        return border if kept else None
+
+    def _bordered(
+        self, inner: int, shape: Shape, pads: tuple[int, int, int, int], code: int
+    ) -> NumberedCodes:
+        """Return an image with a border."""
+        border = _Border(inner=inner, shape=shape, pads=pads, code=code)
+        root = self._number(border)
+        self._borders[root] = border
+        return NumberedCodes(roots=(root,), method="the same numbers")
 
     def _plain(
         self,
@@ -698,6 +716,14 @@ def _stays(layer: StoredLayer, shape: Shape) -> bool:
         and layer.pads == _NO_BORDER
         and _flat(shape) == _flat(layer.output.shape)
     )
+
+
+def _around(shape: Shape, pads: tuple[int, int, int, int]) -> Shape:
+    """Return the shape of an image with a border around it; empty of no image."""
+    if len(shape) != len("HWC"):
+        return ()
+    (height, width, channels), (top, bottom, left, right) = shape, pads
+    return height + top + bottom, width + left + right, channels
 
 
 def _on_grid(shape: Shape, grid: LayerInput | StoredTensor) -> QTensor:
@@ -884,7 +910,7 @@ def _folded_rows(layer: StoredLayer, copies: _Copies, shape: Shape) -> StoredLay
     if weights is None or layer.kind != "depthwise" or copies.in_row or len(shape) != len("HWC"):
         return None
     lines = shape[0] // count, 1, math.prod(shape[1:])
-    if shape[0] % count or copies.shape != lines or layer.dilations[0] != 1:
+    if shape[0] % count or _flat(copies.shape) != _flat(lines) or layer.dilations[0] != 1:
         return None
     kernel = centred(weights, layer)
     top, bottom, *sides = layer.pads

@@ -315,10 +315,26 @@ class _Search:
             read = layer.first in edges[0] or layer.second in edges[1]
             last = layer.first == a.output_of or layer.second == b.output_of
             of_logits = layer.first is not None and a.logits is a.layers[layer.first]
-            if (read and self._holds_the_same(layer)) or last or of_logits:
+            of_ends = (last or of_logits) and not self._ends_agree(layer)
+            if (read and self._holds_the_same(layer)) or of_ends:
                 return difference
         harmless = _harmless(difference, self._how(layer))
         return dataclasses.replace(harmless, but=self._but(layer))
+
+    def _ends_agree(self, layer: Judged) -> bool:
+        """Whether both files' ends have one grid, and a layer is not both of them."""
+        a, b = self._readings
+        ends = a.output_of, b.output_of
+        if (layer.first, layer.second) == ends or None in (a.logits, b.logits):
+            return False
+        pairs = (a.layers[ends[0]], b.layers[ends[1]]), (a.logits, b.logits)
+        return all(
+            mine is not None
+            and other is not None
+            and (mine.output.scale, mine.output.zero_point)
+            == (other.output.scale, other.output.zero_point)
+            for mine, other in pairs
+        )
 
     def _holds_the_same(self, layer: Judged) -> bool:
         """Whether a layer and its counterpart give the same codes."""

@@ -131,7 +131,9 @@ def _over_rows(node: Conv, source: QTensor, parts: Int8) -> Iterator[Node]:
     yield Reshape(input=source.name, output=lines)
     yield Concatenation(inputs=(lines.name,) * count, output=doubled)
     yield Reshape(input=doubled.name, output=rows)
-    (top, bottom), sides = pads(source.shape[:2], node.window, node.strides, node.padding)
+    (top, bottom), sides = pads(
+        source.shape[:2], node.window, node.strides, node.padding, node.dilations
+    )
     strides, window = (count * node.strides[0], node.strides[1]), node.window
     around = count * top, count * bottom, *sides
     size = count * window[0], window[1]

@@ -151,9 +151,9 @@ def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
     """Whether an operator is a RESHAPE or SQUEEZE that moves no pixel to another position.
 
     Such an operator adds or drops axes of size 1 of an image or a vector, or flattens what only
-    dense layers read.
+    dense layers read. It states no other grid for the codes, by which what reads them would go.
     """
-    if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
+    if operator.builtin not in {"RESHAPE", "SQUEEZE"} or _on_another_grid(model, operator):
         return False
     before, after = (
         model.tensors[end[0]].fixed_shape for end in (operator.inputs, operator.outputs)
@@ -165,6 +165,15 @@ def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
         vector = len(_sides(after)) <= 1
         return vector or all(len(shape) in _USUAL_RANKS for shape in (before, after))
     return len(_sides(after)) <= 1 and _dense_reads(model, operator.outputs[0])
+
+
+def _on_another_grid(model: TfliteModel, operator: TfliteOperator) -> bool:
+    """Whether a file states another scale or zero point for what an operator writes."""
+    before, after = (
+        described(model.tensors[end[0]]) for end in (operator.inputs, operator.outputs)
+    )
+    grids = (before.scale, before.zero_point), (after.scale, after.zero_point)
+    return None not in (before.scale, after.scale) and grids[0] != grids[1]
 
 
 _USUAL_RANKS: Final = (2, 4)

@@ -5,6 +5,7 @@ between two tensors of codes, the runtime is asked for: no reader knows all of t
 """
 
 import dataclasses
+from typing import Final
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
@@ -13,6 +14,9 @@ from mobiledeploy.verify.layers.float_biases import with_integer_biases
 from mobiledeploy.verify.layers.tables_of_elements import not_read, with_operators, with_tables
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 
+_OTHERS: Final = frozenset({"unknown", "dequantize"})
+"""Kinds of layers that may be part of a table: behind a DEQUANTIZE a file computes in floats."""
+
 
 def as_computed(opened: OpenFile) -> OpenFile:
     """Return a file with its layers as its runtime computes them; itself if those are the same.
@@ -20,7 +24,7 @@ def as_computed(opened: OpenFile) -> OpenFile:
     Args:
         opened: Any file.
     """
-    if not any(layer.faults or layer.kind == "unknown" for layer in opened.reading.layers):
+    if not any(layer.faults or layer.kind in _OTHERS for layer in opened.reading.layers):
         return opened
 
     def run(model: bytes, codes: Array) -> Array:

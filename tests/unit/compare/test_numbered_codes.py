@@ -5,6 +5,7 @@ import functools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import comparing
 import converting
@@ -13,10 +14,19 @@ import pytest
 from known import known
 
 from mobiledeploy import reading
+from mobiledeploy.compare.reachable_codes import centred, multipliers, stepped
 from mobiledeploy.formats import model_file
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import conv
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.pad import Pad
+from mobiledeploy.ops.padding import Pads
+from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.stored import with_fault
 from mobiledeploy.pipeline import convert
 from mobiledeploy.reading import Reading, StoredLayer
+from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify.layers.as_computed import as_computed
 from mobiledeploy.verify.outputs.opened_file import HERE, open_file
 
@@ -68,6 +78,92 @@ def test_a_layer_that_is_not_understood_is_the_same_as_no_other() -> None:
     layers = (*target.layers[:index], unknown, *target.layers[index + 1 :])
     report = comparing.compare(source, dataclasses.replace(target, layers=layers))
     assert not report.same
+
+
+def test_what_a_tflite_computes_in_floats_between_codes_is_a_table() -> None:
+    source = model_file.of_bytes("source", converting.float_parts([], moved=True))
+    target = model_file.of_bytes("target", convert.to_format(source, "onnx").data)
+    first, second = (as_computed(open_file(file, HERE)).reading for file in (source, target))
+    assert "unknown" not in {layer.kind for layer in reading.read_tflite(source.tflite).layers}
+    assert comparing.compare(first, second).same
+
+
+def in_table(given: Reading) -> Reading:
+    """A file of a padded convolution of one pixel as a border and a table; others as they are."""
+    layer = given.layers[0]
+    read, weights = layer.reads[0], layer.weights
+    if weights is None or weights.kernel.shape[1:3] != (1, 1):
+        return given
+    codes = np.arange(-128, 128) - known(read.zero_point)
+    sums = centred(weights, layer).reshape(-1, 1) * codes
+    sums = sums + weights.bias.astype(np.int64)[:, None]
+    border = dataclasses.replace(
+        layer,
+        kind="pad",
+        weights=None,
+        clamp=(-128, 127),
+        parameters=(("code", known(read.zero_point)),),
+        output=dataclasses.replace(
+            layer.output, name="border", scale=read.scale, zero_point=read.zero_point
+        ),
+    )
+    table = dataclasses.replace(
+        layer,
+        kind="table",
+        weights=None,
+        pads=(0, 0, 0, 0),
+        reads=(dataclasses.replace(read, source=0),),
+        table=stepped(layer, known(multipliers(layer)), sums).astype(np.int8),
+    )
+    return dataclasses.replace(given, layers=(border, table), output_of=1)
+
+
+def of_two(graph: IntegerGraph, other: IntegerGraph) -> bool:
+    """Whether the first graph's `.tflite` is the same function as the second one's `.onnx`."""
+    files = (
+        tflite.write(graph, head="logits"),
+        onnx.write(other, certify(other), head="logits"),
+    )
+    first = in_table(reading.read_tflite(model_file.of_bytes("first", files[0]).tflite))
+    second = reading.read_onnx(model_file.of_bytes("second", files[1]).onnx)
+    return comparing.compare(first, second).same
+
+
+@pytest.mark.parametrize(
+    ("pads", "size", "turned"),
+    [
+        ((1, 0, 0, 1), 1, False),
+        ((0, 1, 0, 1), 1, False),
+        ((1, 0, 0, 1), 3, False),
+        ((1, 0, 0, 1), 3, True),
+    ],
+)
+def test_a_border_belongs_to_the_convolution_behind_it(
+    pads: Pads, size: int, turned: bool
+) -> None:
+    given = next(each for each in conv.examples() if each.name == "depthwise (3, 3) same")
+    node: Any = given.node
+    (image,), kernel = given.inputs, node.weights.kernel[:, :size, :size]
+    height, width, channels = image.shape
+    sizes = (height + 1, width + 1)
+    padded = dataclasses.replace(image, name="padded", shape=(*sizes, channels))
+    again = dataclasses.replace(image, name="again", shape=(*sizes[::-1], channels))
+    shape = padded.shape if size == 1 else (1, 1, channels)
+    node = dataclasses.replace(
+        node,
+        input=image.name,
+        weights=dataclasses.replace(node.weights, kernel=np.ascontiguousarray(kernel)),
+        output=dataclasses.replace(node.output, shape=shape),
+        strides=(1, 1) if size == 1 else (6, 6),
+        padding=(1, 0, 0, 1),
+    )
+    nodes: list[Node] = [Pad(input=image.name, output=padded, pads=pads, code=image.zero_point)]
+    if turned:  # the border is then somewhere else
+        nodes.append(Reshape(input="padded", output=again))
+    nodes.append(dataclasses.replace(node, input=nodes[-1].output.name, padding="valid"))
+    two = IntegerGraph(name="two", input=image, nodes=tuple(nodes))
+    one = IntegerGraph(name="one", input=image, nodes=(node,))
+    assert of_two(two, one) == (pads == node.padding and not turned)
 
 
 def of_table(layer: StoredLayer) -> StoredLayer | None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+import comparing
 import converting
 import graphs
 import jsonschema
@@ -190,7 +191,34 @@ def test_weights_of_nine_bits_become_a_sum_of_two_kernels(tmp_path: Path) -> Non
     assert "copied channels" in {each.form for each in result.operators}
 
 
-@pytest.mark.parametrize("example", [pytest.param(each, id=each.name) for each in conv.examples()])
+def depthwise_ones() -> list[Example]:
+    """Depthwise convolutions whose rows are copied: dilated across only, and of a single row."""
+    given = next(each for each in conv.examples() if each.name == "depthwise (3, 3) same")
+    node: Any = given.node
+    (source,), (_, width, channels) = given.inputs, given.inputs[0].shape
+    tensors = [
+        [
+            dataclasses.replace(each, shape=(height, width, channels))
+            for each in (source, node.output)
+        ]
+        for height in (source.shape[0], 1)
+    ]
+    return [
+        Example(
+            name=name,
+            node=dataclasses.replace(node, output=output, strides=(1, 1), dilations=(1, across)),
+            inputs=(image,),
+        )
+        for name, across, (image, output) in zip(
+            ("dilated across", "of one row"), (2, 1), tensors, strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(each, id=each.name) for each in (*conv.examples(), *depthwise_ones())],
+)
 def test_every_convolution_keeps_its_codes_with_weights_of_nine_bits(example: Example) -> None:
     node: Any = example.node
     zeros = np.full(node.weights.kernel_scale.shape, 60, np.int32)
@@ -202,8 +230,10 @@ def test_every_convolution_keeps_its_codes_with_weights_of_nine_bits(example: Ex
     images = np.random.default_rng(3).integers(-128, 128, (24, *graph.input.shape), np.int8)
     before, after = run("onnx", data, images), run("tflite", result.data, images)
     np.testing.assert_array_equal(before.reshape(after.shape), after)
+    read = reading.read_tflite(parsed(result.data))
+    assert comparing.compare(reading.read_onnx(parse(data)), read).same
     # A depthwise one stays one for each channel: others take ten times as long.
-    kernels = [layer for layer in reading.read_tflite(parsed(result.data)).layers if layer.weights]
+    kernels = [layer for layer in read.layers if layer.weights]
     if node.depthwise and node.dilations[0] == 1:
         assert [layer.kind for layer in kernels] == ["depthwise"]
 

@@ -123,6 +123,17 @@ def test_a_reshape_that_leaves_pixels_in_place_is_no_layer(free: bool) -> None:
     assert "RESHAPE" not in [layer.op for layer in read_tflite(change)]
 
 
+@pytest.mark.parametrize("moved", [(1.04, 0), (1, 3)])
+def test_a_reshape_that_states_another_grid_is_a_layer(moved: tuple[float, int]) -> None:
+    def change(file: TfliteFile) -> None:
+        size = file.output(0).shape.tolist()
+        grid = behind_first(file, "RESHAPE", size, size).quantization
+        grid.scale = np.float32(grid.scale) * np.float32(moved[0])
+        grid.zeroPoint = np.array(grid.zeroPoint) + moved[1]
+
+    assert "RESHAPE" in [layer.op for layer in read_tflite(change)]
+
+
 def test_a_stated_shape_that_the_operator_does_not_compute_is_a_fault() -> None:
     def change(file: TfliteFile) -> None:
         tensor = file.output(0)
