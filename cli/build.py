@@ -347,7 +347,7 @@ _NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
     "no TensorFlow": "training needs TensorFlow: python -m pip install 'mobiledeploy[build]'",
     "not trainable": "a layer of this network cannot be trained",
     "synthetic images": "training needs real images or values",
-    "few images": "there are too few images to train with",
+    "few images": "there are too few images to judge it by",
     "no exact form": "with its numbers the runtimes would round differently",
 }
 

@@ -13,6 +13,7 @@ from mobiledeploy.spec.config import (
     CROPS,
     DIGITS,
     EFFORTS,
+    HEADS,
     IOS,
     QAT_LOSSES,
     RANDOM,
@@ -61,6 +62,13 @@ def quantize(
         str,
         typer.Option(metavar=f"[{'|'.join(IOS)}]", help="Type of the files' input and output"),
     ] = "int8",
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(HEADS)}]",
+            help="Whether the files end in scores or in logits. Default: as the model does",
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +169,7 @@ def quantize(
                 labels=_options.labels(labels),
                 crop=cast("Any", crop),
                 io=cast("Any", io),
+                head=cast("Any", head),
                 task=cast("Any", task),
                 image_size=_image_size(image_size),
                 output=output,

@@ -231,6 +231,11 @@ def _of_photos(request: Request, *, threads: int, clock: Clock, progress: Progre
         calibrate = data_sources.open_dataset(
             os.fspath(request.calibrate), purpose="calibration", progress=progress
         )
+        if calibrate.digest == dataset.digest:
+            raise RequestError(
+                "expected other photos to calibrate than those of `--data`, received the same",
+                hint="leave out `--calibrate`: most photos of `--data` calibrate, others judge",
+            )
     images = load(
         dataset,
         names,

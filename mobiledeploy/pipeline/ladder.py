@@ -60,6 +60,8 @@ ENOUGH: Final = Agreement(images=1000, same=995, sqnr=30.0)
 FEWEST: Final = 32
 """Fewest representative images of which some only judge. Of fewer, one half judges what is made
 with the other, and what is kept is made again with all."""
+LEAST: Final = 8
+"""Fewest representative images of which some judge at all."""
 JUDGES: Final = 4
 """One of so many representative images judges."""
 LOOKED_AT: Final = 64
@@ -118,15 +120,18 @@ def climb(
         StorageError: The folder cannot be written.
     """
     last = LAST[effort]
-    if last == 0:
+    if last == 0 or len(pixels) < LEAST:
         ranges = calibrate(network, pixels, threads=threads, progress=progress)
-        integers = quantise(network, ranges)
-        return Quantised(network=network, uncorrected=network, ranges=ranges, integers=integers)
+        return Quantised(
+            network=network,
+            uncorrected=network,
+            ranges=ranges,
+            integers=quantise(network, ranges),
+            not_tried=tuple(NotTried(name=name, why="few images") for name in TECHNIQUES[:last]),
+        )
     judges = np.arange(len(pixels)) % (JUDGES if len(pixels) >= FEWEST else 2) == 0
     few = len(pixels) < FEWEST
     deciding, judging = pixels[~judges], pixels[judges]
-    if not len(deciding):
-        deciding = pixels
     maker = _Maker(network, deciding, distillation, few=few, threads=threads, progress=progress)
     expected = float_logits(network, judging, threads=threads)
     store = _Store(folder, progress)

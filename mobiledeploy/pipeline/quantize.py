@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from mobiledeploy.base import files
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.class_names import near_twins
@@ -47,6 +48,7 @@ from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
     CROPS,
     EFFORTS,
+    HEADS,
     IOS,
     RANDOM,
     WEIGHTS_PER,
@@ -85,6 +87,7 @@ def quantize(
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
     io: Io = "int8",
+    head: Head | None = None,
     task: Task | None = None,
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
@@ -110,6 +113,7 @@ def quantize(
             file of labels beside it, of the data's folders if there are as many, or numbers.
         crop: How a photo gets the input's proportions.
         io: Type of the files' input and output.
+        head: Whether the files end in scores or in logits; None: as the network does.
         task: What the outputs are; None: what `tasks.task_of` takes them for.
         image_size: See `read_model`.
         output: See `read_model`.
@@ -140,6 +144,7 @@ def quantize(
     require_choice("weights per", weights_per, WEIGHTS_PER, option="--weights-per")
     require_choice("io", io, IOS, option="--io")
     require_choice("crop", crop, CROPS, option="--crop")
+    require_choice("head", head, (*HEADS, None), option="--head")
     if fine_tuning is not None:
         qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)
@@ -147,6 +152,11 @@ def quantize(
     imported = read_model(path, image_size=image_size, output=output)
     outputs = imported.graph.shapes()[imported.graph.output][-1]
     task = tasks.task_of(imported.graph, outputs, task, path.name)
+    if head == "softmax" and tasks.last_operator(imported.graph) not in tasks.SCORES:
+        raise RequestError(
+            f"expected a network that ends in scores, received {path.name}, which ends in logits",
+            hint="leave out `--head`",
+        )
     classes = tasks.classes_of(task, outputs)
     if fine_tuning is not None:
         unscaled = to_network(simplify(imported.graph).graph, PIXELS)
@@ -173,7 +183,7 @@ def quantize(
     known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
-    head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
+    ends: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
@@ -184,7 +194,7 @@ def quantize(
         bgr=known.scaling is not None and known.scaling.bgr,
         calibration_images=calibration_images,
         threads=threads,
-        export=ExportConfig(int8=True, io=io, head=head),
+        export=ExportConfig(int8=True, io=io, head=head or ends),
         task=task,
         qat=fine_tuning,
         effort=effort,
@@ -295,6 +305,7 @@ def _what_helps(config: ImportConfig, calibrated: int) -> list[str]:
         return [f"real {what} with `--data`"]
     more = [f"more {what} ({calibrated} decided the ranges)"]
     return [
+        *(["`--effort default`"] if config.effort == "quick" else []),
         # With half of the most that are taken, twice as many would hardly change the ranges.
         *(more if calibrated < CALIBRATION_IMAGES // 2 else []),
         "`--qat`" if config.qat is None else "more `--qat-steps`",

@@ -76,6 +76,12 @@ def task_of(graph: FloatGraph, outputs: int, given: Task | None, name: str) -> T
             f"expected a task of {', '.join(TASKS)}; received {given}",
             hint="choose one with `--task`",
         )
+    if given == "regression" and last_operator(graph) == "softmax":
+        raise RequestError(
+            f"expected outputs that are numbers, but {name} ends in a softmax, which gives the "
+            "scores of classes",
+            hint="leave out `--task`",
+        )
     if outputs < _FEWEST[given] or (given == "binary" and outputs > 1):
         raise RequestError(
             f"expected {'one output' if given == 'binary' else 'several outputs'} for a {given} "

@@ -272,7 +272,7 @@ def class_names(root: Path) -> tuple[str, ...]:
         raise CorruptFileError(
             f"{path}: expected text in UTF-8, received byte 0x{error.object[error.start]:02x} at "
             f"{error.start}",
-            hint="run `mobiledeploy build` again to restore the folder",
+            hint="run the command that made the folder again",
         ) from error
 
 

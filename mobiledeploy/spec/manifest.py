@@ -95,7 +95,7 @@ def read(root: Path, *, holding: Iterable[str] = ()) -> Manifest:
     if missing:
         raise CorruptFileError(
             f"the build in {root} holds no {', '.join(missing)}: {NAME} does not list it",
-            hint="run `mobiledeploy build` again to restore the folder",
+            hint="run the command that made the folder again",
         )
     for file in manifest.files:
         checked = file.check(root)

@@ -63,12 +63,12 @@ class File:
         path = self.locate(root)
         if not path.is_file():
             raise CorruptFileError(
-                f"{path} is missing", hint="run `mobiledeploy build` again to restore the folder"
+                f"{path} is missing", hint="run the command that made the folder again"
             )
         if path.stat().st_size != self.size or files.sha256(path) != self.sha256:
             raise CorruptFileError(
                 f"{path} is not the file that was built: its SHA-256 differs",
-                hint="run `mobiledeploy build` again to restore the folder",
+                hint="run the command that made the folder again",
             )
         return path
 
@@ -316,8 +316,8 @@ WhyNotTried: TypeAlias = Literal[
 ]  # fmt: skip
 """Why a technique was not tried: the network answers as the float one without it; it would change
 nothing; TensorFlow is not installed; a layer cannot be trained; there is nothing but synthetic
-images, or too few, to train with; its ranges or weights have no form that both runtimes round
-alike."""
+images to train with, or too few to judge it by; its ranges or weights have no form that both
+runtimes round alike."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

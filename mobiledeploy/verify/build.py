@@ -252,7 +252,7 @@ def _check_shape(name: str, received: tuple[int, ...], expected: tuple[int, ...]
         raise CorruptFileError(
             f"{name}: expected arrays of shape {expected[1:]} by contract.json, "
             f"received {received[1:]}",
-            hint="run `mobiledeploy build` again to restore the folder",
+            hint="run the command that made the folder again",
         )
 
 

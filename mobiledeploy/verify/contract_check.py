@@ -42,7 +42,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
         raise CorruptFileError(
             f"{where}: expected {contract.classes} different names, received {len(names)} of "
             f"which {len(set(names))} differ",
-            hint="run `mobiledeploy build` again to restore the folder",
+            hint="run the command that made the folder again",
         )
     said = tuple(_labels(names, evaluation, where))
     if contract.preprocessing is None:

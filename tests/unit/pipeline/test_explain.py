@@ -112,7 +112,9 @@ def test_rescaled_channels_and_corrected_biases_are_compared_with_the_same_funct
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "build"
-    report = quantize(model(tmp_path), out, scaling=SCALINGS["-1..1"], calibration_images=32)
+    report = quantize(
+        model(tmp_path), out, scaling=SCALINGS["-1..1"], effort="default", calibration_images=32
+    )
     kept = {rung.name for rung in report.rungs if rung.kept}
     assert kept >= {"bias correction", "equalisation"}
     explanation = explain(out, samples=32)

@@ -219,7 +219,15 @@ def test_distillation_goes_on_from_what_was_kept_towards_the_float_network(
     assert after.sqnr > before.sqnr + 3
 
 
-@pytest.mark.parametrize("count", [1, 2, 8, 31])
+@pytest.mark.parametrize("count", [1, 7])
+def test_too_few_images_judge_nothing(count: int) -> None:
+    few = climb(NETWORK, PIXELS[:count], "default", threads=2)
+    assert few.rungs == ()
+    assert {each.why for each in few.not_tried} == {"few images"}
+    assert len(few.not_tried) == ladder.LAST["default"]
+
+
+@pytest.mark.parametrize("count", [8, 31])
 def test_few_images_judge_by_halves_and_then_all_decide(count: int) -> None:
     few = climb(NETWORK, PIXELS[:count], "default", threads=2)
     assert {rung.images for rung in few.rungs} == {-(-count // 2)}

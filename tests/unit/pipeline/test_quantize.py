@@ -14,10 +14,12 @@ import pytest
 import small_floats
 from onnx import helper, numpy_helper
 
+from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.preprocess import to_int8
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
@@ -335,6 +337,27 @@ def test_photos_apart_from_the_data_calibrate(photos: Path, tmp_path: Path) -> N
     assert first.data_digest == few.data_digest != other.data_digest
     # Photos of the darkest class only: the brighter ones are beyond the range.
     assert dark_graph.tensors()["conv"].scale < own.tensors()["conv"].scale / 2
+
+
+@pytest.mark.parametrize("head", ["softmax", "logits"])
+def test_scores_can_be_left_out_and_are_not_added(head: Any, photos: Path, tmp_path: Path) -> None:
+    values = tmp_path / "values.npy"
+    np.save(values, np.random.default_rng(0).standard_normal((8, 7), np.float32))
+    ends_in_scores = small_floats.file(tmp_path / "scores.tflite", (7,), 3, last="softmax")
+    assert quantize(ends_in_scores, tmp_path / head, data=values, head=head).holds
+    data = (tmp_path / head / "model.tflite").read_bytes()
+    layers = reading.read_tflite(model_file.of_bytes("model.tflite", data).tflite).layers
+    assert ("softmax" in {layer.kind for layer in layers}) == (head == "softmax")
+    logits = grey_levels.classifier(tmp_path / "logits.onnx", SCALINGS["0..1"], len(NAMES))
+    if head == "softmax":
+        with pytest.raises(RequestError, match="ends in logits"):
+            quantize(logits, tmp_path / "b", data=photos, scaling=SCALINGS["0..1"], head=head)
+
+
+def test_the_photos_that_judge_do_not_calibrate(photos: Path, tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    with pytest.raises(RequestError, match="received the same"):
+        quantize(model, tmp_path / "b", data=photos, scaling=SCALINGS["0..1"], calibrate=photos)
 
 
 def test_photos_that_calibrate_need_photos_that_judge(photos: Path, tmp_path: Path) -> None:

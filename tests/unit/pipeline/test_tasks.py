@@ -49,6 +49,12 @@ def test_a_softmax_of_one_output_is_refused_since_it_is_always_one(given: Any) -
         tasks.task_of(graph, 1, given, "a.onnx")
 
 
+def test_scores_of_classes_are_no_regression() -> None:
+    graph = small_floats.graph((16, 16, 3), 4, last="softmax")
+    with pytest.raises(RequestError, match="ends in a softmax"):
+        tasks.task_of(graph, 4, "regression", "a.onnx")
+
+
 def test_an_output_of_one_pixel_is_a_vector_and_one_of_several_is_refused() -> None:
     graph = small_floats.graph((16, 16, 3), 3, last="softmax")
     pixel = FloatNode(
