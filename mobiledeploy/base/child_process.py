@@ -39,11 +39,13 @@ _EARLY: "Final[dict[tuple[str, str, str], subprocess.Popen[bytes]]]" = {}
 def python(statement: str, *arguments: str) -> list[str]:
     """Return the command by which a new Python runs a statement, with this one's `sys.path`.
 
+    Nothing is imported from the working directory (`-P`): it may hold a stranger's `json.py`.
+
     Args:
         statement: It finds the arguments in `sys.argv[1:]`.
         arguments: Of the command.
     """
-    return [sys.executable, "-c", _BOOT + statement, json.dumps(sys.path), *arguments]
+    return [sys.executable, "-P", "-c", _BOOT + statement, json.dumps(sys.path), *arguments]
 
 
 def call(module: str, function: str, argument: str, *, seconds: float = SECONDS) -> bytes:

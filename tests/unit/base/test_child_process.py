@@ -1,6 +1,7 @@
 """A crash, a hang or too much memory in the child process becomes an error."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def parse(argument):
 def parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "parser_of_this_test.py").write_text(PARSER)
     monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_no_module_of_the_working_directory_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    for name in ("json", "re", "types", "numpy"):
+        (strangers / f"{name}.py").write_text("open('executed', 'w').close()")
+    monkeypatch.chdir(strangers)
+    subprocess.run(child_process.python("import json, re, types, numpy"), check=True)
+    assert not (strangers / "executed").exists()
 
 
 def call(argument: str, seconds: float = 60) -> bytes:
