@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from mobiledeploy.spec.results import (
         BuildReport,
         FloatAgreement,
+        Gain,
         LabelScore,
         NotTried,
         Rung,
+        WhyLeftOut,
         WhyNotTried,
     )
 
@@ -325,7 +327,7 @@ def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str
     rows += [
         (
             rung.name, "-" if rung.same is None else f"{rung.same}/{rung.images}",
-            f"{rung.sqnr:.1f}", f"{rung.seconds:.1f}", "kept" if rung.kept else "left out",
+            f"{rung.sqnr:.1f}", f"{rung.seconds:.1f}", _kept(rung),
         )
         for rung in rungs
     ]  # fmt: skip
@@ -339,6 +341,36 @@ def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str
         for why in whys
     ]
     return "\n".join(lines)
+
+
+def _kept(rung: "Rung") -> str:
+    if rung.kept:
+        return "kept"
+    if rung.gain is None or rung.left_out is None:
+        return "left out"
+    return f"left out: {too_little(rung.gain, rung.left_out)}"
+
+
+def too_little(gain: "Gain", why: "WhyLeftOut") -> str:
+    """Return in words why a gain is not enough to keep what gave it."""
+    from mobiledeploy.pipeline import ladder
+
+    if why == "answers lost":
+        return f"{gain.lost} answers fewer"
+    if why == "little gain":
+        return f"{_less(gain.sqnr)} dB, less than {ladder.GAIN:g}"
+    if gain.mean is None or gain.error is None:
+        return "outputs are not finite"
+    if gain.mean < ladder.GAIN:
+        return f"{_less(gain.mean)} dB an image, less than {ladder.GAIN:g}"
+    return f"{gain.mean:+.1f} dB an image, standard error {gain.error:.1f}"
+
+
+def _less(decibels: float) -> str:
+    """Return a gain as text that is never more than it is: 0.099 as +0.09."""
+    import math
+
+    return f"{math.floor(decibels * 100) / 100:+.2f}"
 
 
 _NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {

@@ -9,6 +9,7 @@ of the float network, and by the noise of the logits.
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.spec.config import Effort, Task
-from mobiledeploy.spec.results import NotTried, Rung, WhyNotTried
+from mobiledeploy.spec.results import Gain, NotTried, Rung, WhyLeftOut, WhyNotTried
 from mobiledeploy.verify.outputs.image_sets import evenly
 
 Technique: TypeAlias = Literal[
@@ -55,6 +56,8 @@ PLAIN: Final = "extremes"
 """The first rung: post-training quantisation with the extremes as ranges."""
 GAIN: Final = 0.1
 """Decibels of SQNR by which a technique must help to be kept."""
+MOST_LOST: Final = 1
+"""Most answers that a technique may lose and be kept."""
 ENOUGH: Final = Agreement(images=1000, same=995, sqnr=30.0)
 """Share of equal answers, and decibels of SQNR, with which no further technique is tried."""
 FEWEST: Final = 32
@@ -168,13 +171,17 @@ def climb(
             agreement = compare(expected, logits, task=task)
             noise = noise_of(expected, logits, task=task)
             judged = Judgement(agreement=agreement, noise=noise)
+            gained = None if best is None else gain_of(judged, best[1])
+            left_out = None if gained is None else why_left_out(gained)
             rung = Rung(
                 name=name,
-                kept=best is None or is_better(judged, best[1]),
+                kept=left_out is None,
                 same=None if task == "regression" else agreement.same,
                 images=agreement.images,
                 sqnr=agreement.sqnr,
                 seconds=time.perf_counter() - started,
+                gain=gained,
+                left_out=left_out,
             )
             store.save(len(rungs), rung, made, noise)
         rungs.append(rung)
@@ -205,18 +212,31 @@ class Judgement:
     noise: npt.NDArray[np.float64]
 
 
-def is_better(judged: Judgement, best: Judgement) -> bool:
-    """Whether logits follow the float network's more closely, and no fewer answers do.
+def gain_of(judged: Judgement, best: Judgement) -> Gain:
+    """Return what a network gained on another, judged on the same images."""
+    mean, error = gain(best.noise, judged.noise)
+    finite = math.isfinite(mean) and math.isfinite(error)
+    return Gain(
+        sqnr=judged.agreement.sqnr - best.agreement.sqnr,
+        mean=mean if finite else None,
+        error=error if finite else None,
+        lost=best.agreement.same - judged.agreement.same,
+    )
+
+
+def why_left_out(gained: Gain) -> WhyLeftOut | None:
+    """Return why a gain is not enough; None if logits follow the float network's more closely.
 
     The noise must be less over all, and image by image by more than its standard error: few images
     with much noise decide nothing. One answer less may be chance; NaN is not better than anything.
     """
-    mean, error = gain(best.noise, judged.noise)
-    return (
-        judged.agreement.sqnr >= best.agreement.sqnr + GAIN
-        and mean >= max(error, GAIN)
-        and judged.agreement.same >= best.agreement.same - 1
-    )
+    if not gained.sqnr >= GAIN:
+        return "little gain"
+    if gained.lost > MOST_LOST:
+        return "answers lost"
+    if gained.mean is None or gained.error is None:
+        return "chance"
+    return None if gained.mean >= max(gained.error, GAIN) else "chance"
 
 
 def _agreement_of(rung: Rung) -> Agreement:
@@ -408,13 +428,15 @@ class _Store:
         try:
             finished = codec.from_json(_Finished, path.read_bytes(), where=str(path))
             noise = np.array(finished.noise)
-            if not finished.rung.kept:
-                return finished.rung, None, noise
-            network = load_network(path.with_suffix(".npz"))
-            uncorrected = load_network(self._folder / f"rung{number}-uncorrected.npz")
+            network, uncorrected = None, None
+            if finished.rung.kept:
+                network = load_network(path.with_suffix(".npz"))
+                uncorrected = load_network(self._folder / f"rung{number}-uncorrected.npz")
         except CorruptFileError:
             return None  # it is made again
         self._progress(Event("quantise", f"{finished.rung.name}: done before"))
+        if network is None or uncorrected is None:
+            return finished.rung, None, noise
         quantised = Quantised(
             network=network,
             uncorrected=uncorrected,

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -135,21 +135,30 @@ def named_recalls(
     return tuple(dataclasses.replace(row, name=class_names[row.label]) for row in recalls)
 
 
+FEW_PHOTOS: Final = 5
+"""A class with fewer photos may well be never right by chance."""
+
+
 def never_right(recalls: Sequence[ClassRecall], most: int = 5) -> str:
     """Return which classes are never right, in words; empty if there are none.
+
+    Classes with too few photos to tell are left out, and said to be.
 
     Args:
         recalls: The recall of each class, with its name.
         most: Most classes that are named.
     """
-    never = [recall for recall in recalls if not recall.right.correct]
+    counted = [recall for recall in recalls if recall.right.total >= FEW_PHOTOS]
+    never = [recall for recall in counted if not recall.right.correct]
     if not never:
         return ""
     listed = ", ".join(
         f"`{recall.name or recall.label}` (0 of {recall.right.total})" for recall in never[:most]
     )
     more = f" and {len(never) - most} more" if len(never) > most else ""
-    return f"never right on {len(never)} of {len(recalls)} classes: {listed}{more}"
+    few = len(recalls) - len(counted)
+    kind = f" with {FEW_PHOTOS} photos or more ({few} have fewer)" if few else ""
+    return f"never right on {len(never)} of {len(counted)} classes{kind}: {listed}{more}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +298,29 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What the logits of one quantised network gained on another's, on the same images.
+
+    Attributes:
+        sqnr: Decibels of SQNR over all images.
+        mean: Decibels by which the noise of an image is less, the mean of all images; None where
+            noise is not finite.
+        error: Standard error of that mean, decibels; likewise.
+        lost: By how many fewer answers are the float network's; negative of more.
+    """
+
+    sqnr: float
+    mean: float | None
+    error: float | None
+    lost: int
+
+
+WhyLeftOut: TypeAlias = Literal["little gain", "answers lost", "chance"]
+"""Why a technique was not kept: the noise over all images is hardly less; fewer answers are the
+float network's; or the noise of single images is not plainly less."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """What one technique of quantisation gave, on representative images that decided nothing.
 
@@ -300,6 +332,8 @@ class Rung:
         images: Number of images.
         sqnr: Of the logits, in decibels; see `accuracy.agreement`.
         seconds: Wall-clock time.
+        gain: On what was kept before; None, and absent from the JSON, of the first.
+        left_out: Why it was not kept; None, and absent, if it was.
     """
 
     name: str
@@ -308,6 +342,8 @@ class Rung:
     images: int
     sqnr: float
     seconds: float
+    gain: Gain | None = dataclasses.field(default=None, metadata=OMIT)
+    left_out: WhyLeftOut | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 WhyNotTried: TypeAlias = Literal[

@@ -10,12 +10,14 @@ from typer.testing import CliRunner
 from mobiledeploy.cli.build import summary
 from mobiledeploy.cli.main import app
 from mobiledeploy.pipeline import build as pipeline
+from mobiledeploy.pipeline.ladder import why_left_out
 from mobiledeploy.spec.results import (
     Accuracy,
     BuildReport,
     ClassRecall,
     File,
     FloatAgreement,
+    Gain,
     NotTried,
     Rung,
     ScoreLine,
@@ -63,7 +65,21 @@ def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
     rung = Rung(name="extremes", kept=True, same=60, images=64, sqnr=12.94, seconds=1.26)
     report = dataclasses.replace(
         REPORT,
-        rungs=(rung, dataclasses.replace(rung, name="bias correction", kept=False, same=None)),
+        rungs=(
+            rung,
+            *(
+                dataclasses.replace(
+                    rung, name=name, kept=False, same=None, gain=gain, left_out=why_left_out(gain)
+                )
+                for name, gain in (
+                    ("bias correction", Gain(sqnr=0.099, mean=9, error=0, lost=-2)),
+                    ("ranges by error", Gain(sqnr=-0.5, mean=9, error=0, lost=9)),
+                    ("equalisation", Gain(sqnr=3.0, mean=3.0, error=0.2, lost=3)),
+                    ("weight rounding", Gain(sqnr=0.4, mean=0.21, error=0.34, lost=1)),
+                    ("distillation", Gain(sqnr=0.4, mean=0.0999, error=0.01, lost=1)),
+                )
+            ),
+        ),
         not_tried=tuple(
             NotTried(name=f"technique {number}", why=why)
             for number, why in enumerate((*get_args(WhyNotTried), "good enough"))
@@ -71,8 +87,16 @@ def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
     )
     text = summary(report, Path("build"))
     rows = [line.split() for line in text.splitlines()]
-    assert ["extremes", "60/64", "12.9", "1.3", "kept"] in rows
-    assert ["bias", "correction", "-", "12.9", "1.3", "left", "out"] in rows
+    start = rows.index(["extremes", "60/64", "12.9", "1.3", "kept"]) + 1
+    assert rows[start][:5] == ["bias", "correction", "-", "12.9", "1.3"]
+    said = [line.split(" 1.3  ")[1] for line in text.splitlines()[start : start + 5]]
+    assert said == [
+        "left out: +0.09 dB, less than 0.1",
+        "left out: -0.50 dB, less than 0.1",
+        "left out: 3 answers fewer",
+        "left out: +0.2 dB an image, standard error 0.3",
+        "left out: +0.09 dB an image, less than 0.1",
+    ]
     assert "not tried: technique 0, technique 7: the network answers as the float one" in text
     assert text.count("not tried: ") == len(get_args(WhyNotTried))
     assert "mobiledeploy[build]" in text

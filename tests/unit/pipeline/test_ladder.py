@@ -12,6 +12,7 @@ import pytest
 
 from mobiledeploy.accuracy import weight_rounding
 from mobiledeploy.accuracy.agreement import EXACT, Agreement, compare
+from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.integer.graph import digest
@@ -25,8 +26,15 @@ from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
-from mobiledeploy.pipeline.ladder import ENOUGH, Judgement, Quantised, climb, is_better
-from mobiledeploy.spec.results import NotTried, WhyNotTried
+from mobiledeploy.pipeline.ladder import (
+    ENOUGH,
+    Judgement,
+    Quantised,
+    climb,
+    gain_of,
+    why_left_out,
+)
+from mobiledeploy.spec.results import Gain, NotTried, WhyLeftOut, WhyNotTried
 from mobiledeploy.training import tensorflow_graph
 
 
@@ -88,6 +96,13 @@ def test_each_rung_that_is_kept_is_better_than_those_before(best: Quantised) -> 
     noise = [rung.sqnr for rung in best.rungs if rung.kept]
     assert len(noise) >= 3
     assert all(after >= before + ladder.GAIN for before, after in itertools.pairwise(noise))
+    assert all(
+        (rung.left_out is None) == rung.kept
+        and rung.gain is not None
+        and rung.left_out == why_left_out(rung.gain)
+        for rung in best.rungs[1:]
+    )
+    assert best.rungs[0].gain is None
     left_out = [rung for rung in best.rungs if not rung.kept]
     assert left_out[-1].name == "distillation"
     assert {rung.images for rung in best.rungs} == {16}
@@ -129,7 +144,8 @@ def test_a_run_that_was_killed_goes_on_with_the_rung_that_was_not_finished(
         run(tmp_path / "rungs")
     monkeypatch.setattr(ladder, "round_weights", real)
     resumed, events = run(tmp_path / "rungs")
-    assert "extremes: done before" in events
+    done = [event for event in events if event.endswith(": done before")]
+    assert done == [f"{name}: done before" for name in ("extremes", *ladder.TECHNIQUES[:3])]
     assert "measuring inputs" in events
     assert "measuring ranges" not in events
     assert digest(resumed.integers) == digest(best.integers)
@@ -256,33 +272,42 @@ def test_outputs_of_every_kind_are_judged(task: Any, outputs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sqnr", "same", "better"),
+    ("sqnr", "same", "why"),
     [
-        (20.1, 60, True), (20.09, 60, False), (25.0, 59, True), (25.0, 58, False),
-        (float("nan"), 60, False), (-EXACT, 60, False), (19.0, 64, False),
+        (20.1, 60, None), (20.09, 60, "little gain"), (25.0, 59, None),
+        (25.0, 58, "answers lost"), (float("nan"), 60, "little gain"),
+        (-EXACT, 60, "little gain"), (19.0, 64, "little gain"),
     ],
 )  # fmt: skip
 def test_less_noise_counts_and_one_answer_may_be_chance(
-    sqnr: float, same: int, better: bool
+    sqnr: float, same: int, why: WhyLeftOut | None
 ) -> None:
     before = judged(20.0, 60, np.ones(64))
-    assert is_better(judged(sqnr, same, np.full(64, 0.5)), before) is better
+    gain = gain_of(judged(sqnr, same, np.full(64, 0.5)), before)
+    assert why_left_out(gain) == why
+    assert gain.lost == 60 - same
+    assert gain.mean == pytest.approx(10 * np.log10(2))
 
 
 @pytest.mark.parametrize(
-    ("noise", "better"),
+    ("noise", "why"),
     [
-        ([2.0] * 60 + [1e-9] * 4, False), ([0.5] * 64, True),
-        ([0.9, 1.1] * 32, False), ([0.5, 1.1] * 32, True), ([float("nan")] * 64, False),
+        ([2.0] * 60 + [1e-9] * 4, "chance"), ([0.5] * 64, None),
+        ([0.9, 1.1] * 32, "chance"), ([0.5, 1.1] * 32, None), ([float("nan")] * 64, "chance"),
     ],
 )  # fmt: skip
-def test_few_images_with_much_noise_decide_nothing(noise: list[float], better: bool) -> None:
+def test_few_images_with_much_noise_decide_nothing(
+    noise: list[float], why: WhyLeftOut | None
+) -> None:
     before = judged(20.0, 60, np.ones(64))
-    assert is_better(judged(25.0, 60, np.array(noise)), before) is better
+    gain = gain_of(judged(25.0, 60, np.array(noise)), before)
+    assert why_left_out(gain) == why
+    codec.from_json(Gain, codec.to_json(gain), where="a file")  # takes no NaN
 
 
 def test_one_image_proves_nothing() -> None:
-    assert not is_better(judged(30.0, 1, np.zeros(1)), judged(20.0, 1, np.ones(1)))
+    gain = gain_of(judged(30.0, 1, np.zeros(1)), judged(20.0, 1, np.ones(1)))
+    assert why_left_out(gain) == "chance"
 
 
 def judged(sqnr: float, same: int, noise: Any) -> Judgement:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from known import known
 
-from mobiledeploy.spec.results import ClassRecall, balanced, named_recalls, never_right
+from mobiledeploy.spec.results import (
+    Accuracy,
+    ClassRecall,
+    balanced,
+    named_recalls,
+    never_right,
+)
 from mobiledeploy.verify.outputs.accuracy import paired, scores
 
 LABELS = np.zeros(1000, np.int64)
@@ -92,7 +98,20 @@ def test_the_recall_of_each_class_with_images_and_their_mean() -> None:
         (0, 2, 3), (2, 0, 1), (3, 2, 2)
     ]  # fmt: skip
     assert balanced(recalls) == pytest.approx((2 / 3 + 0 + 1) / 3)
-    assert never_right(named_recalls(recalls, "abcd")) == (
-        "never right on 1 of 3 classes: `c` (0 of 1)"
+    assert [recall.name for recall in named_recalls(recalls, "abcd")] == ["a", "c", "d"]
+
+
+def test_classes_that_are_never_right_are_named_unless_they_have_few_photos() -> None:
+    def recalls(*rights: tuple[int, int]) -> tuple[ClassRecall, ...]:
+        return tuple(
+            ClassRecall(label=label, right=Accuracy(correct=right, total=total))
+            for label, (right, total) in enumerate(rights)
+        )
+
+    assert never_right(named_recalls(recalls((1, 5), (0, 5), (0, 9)), "abc")) == (
+        "never right on 2 of 3 classes: `b` (0 of 5), `c` (0 of 9)"
     )
-    assert not never_right(recalls[:1])
+    assert never_right(recalls((1, 5), (0, 5), (0, 4), (4, 4))) == (
+        "never right on 1 of 2 classes with 5 photos or more (2 have fewer): `1` (0 of 5)"
+    )
+    assert not never_right(recalls((1, 5), (0, 4), (0, 1)))

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli.main import app
 from mobiledeploy.pipeline.quantize import quantize
+from mobiledeploy.spec import results
 from mobiledeploy.spec.channel_scaling import SCALINGS
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.outputs.int8_files import Options
@@ -63,9 +64,12 @@ def test_labels_that_name_none_of_the_folders_count_nothing(
 
 
 def test_a_class_that_is_never_right_is_named_with_its_recall(
-    pair_of_files: tuple[Path, Path], photos: Path
+    pair_of_files: tuple[Path, Path], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "A").rename(photos / "b")  # labelled as another class
+    few = pair.verify(*pair_of_files, data=str(photos), labels=NAMES, options=FAST)
+    assert not any("never right" in warning for warning in few.warnings)
+    monkeypatch.setattr(results, "FEW_PHOTOS", 3)
     report = pair.verify(*pair_of_files, data=str(photos), labels=NAMES, options=FAST)
     score = report.scores[0]
     assert (score.labels.top1, score.balanced) == (0.5, 0.5)
