@@ -261,7 +261,7 @@ def summary(report: "BuildReport", out: Path) -> str:
     if report.rungs:
         parts.append(_rung_table(report.rungs, report.not_tried))
     if report.float_agreement:
-        parts.append(_as_float(report.float_agreement))
+        parts.append(_wrapped(_as_float(report.float_agreement)))
     never = results.never_right(report.recalls)
     if never:
         parts.append(_wrapped(f"warning: model.tflite is {never}"))
@@ -300,11 +300,17 @@ def summary(report: "BuildReport", out: Path) -> str:
 
 
 def _as_float(agreement: "FloatAgreement") -> str:
-    """Return how often int8 answers as the float network does, in a line."""
+    """Return how often int8 answers as the float network does, in a sentence."""
     what = "likeliest label" if agreement.of == "label" else "class"
     images = "synthetic images" if agreement.synthetic else "images"
-    same = agreement.same
-    return f"same {what} as the float network: {same.correct} of {same.total} {images}"
+    same, by_scores = agreement.same, agreement.by_scores
+    words = f"same {what} as the float network: {same.correct} of {same.total} {images}"
+    if by_scores is None or by_scores == same:
+        return words
+    return (
+        f"{words} by the logits, {by_scores.correct} by the scores in the files: these are "
+        "multiples of 1/256, and of equal ones the first counts; `--head logits` gives the logits"
+    )
 
 
 def _label_table(lines: "Sequence[LabelScore]") -> str:

@@ -31,11 +31,15 @@ def measured(verified: VerifyReport, task: Task, *, synthetic: bool) -> FloatAgr
     first = verified.participants[0].name
     for pair in verified.matrix:
         if (pair.first, pair.second) == (first, FLOAT):
+            by_scores = pair.same_by_scores
             return FloatAgreement(
                 of="label" if task == "multi-label" else "class",
                 same=Accuracy(correct=pair.same_top1, total=pair.images),
                 interval=wilson(pair.same_top1, pair.images),
                 synthetic=synthetic,
+                by_scores=None
+                if by_scores is None
+                else Accuracy(correct=by_scores, total=pair.images),
             )
     return None
 

@@ -498,12 +498,16 @@ class FloatAgreement:
         same: Images on which it is the same.
         interval: 95 % Wilson interval of their share, 0..1.
         synthetic: Whether the images, or values, are synthetic.
+        by_scores: Images on which it is the same by the scores that the files give, of which the
+            first of equal ones counts; `same` is by the logits. None, and absent from the JSON, of
+            files that end in logits.
     """
 
     of: Literal["class", "label"]
     same: Accuracy
     interval: tuple[float, float]
     synthetic: bool
+    by_scores: Accuracy | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

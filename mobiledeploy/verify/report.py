@@ -382,6 +382,10 @@ class Comparison:
         mean_scores_lsb: Mean absolute difference over all scores, or None.
         same_top1: Images on which the highest logit is the same class; among equal logits the
             first class counts.
+        same_by_scores: Images on which the first one's highest score, which is what its file
+            gives, is of the class of the second one's highest logit; of equal scores, which are
+            multiples of 1/256, the first class counts. None, and absent from the JSON, unless the
+            first has scores and the second has none: the float network.
         same_top5: Images on which the five highest logits are the same classes in any order;
             None with five classes or fewer.
         worst: Name of the image with the largest difference; empty if there is none.
@@ -399,6 +403,7 @@ class Comparison:
     same_top1: int
     same_top5: int | None
     worst: str
+    same_by_scores: int | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,32 @@ def test_batches_add_up_to_the_whole() -> None:
     assert tally.comparison() == compare("photos", NAMES, answers(one), answers(two))
 
 
+@pytest.mark.parametrize(
+    ("floats", "logits", "scores", "same", "by_scores"),
+    [
+        ([[3, 2]], [[3, 2]], [[127, -128]], 1, 1),
+        ([[2, 3]], [[2, 3]], [[0, 0]], 1, 0),  # of equal scores the first class counts
+        ([[3, 2]], [[2, 3]], [[0, 0]], 0, 1),
+        ([[1], [-1]], [[2], [-1]], [[1], [0]], 2, 2),  # 0 is the code of a score of 1/2
+        ([[1]], [[1]], [[0]], 1, 0),
+    ],
+)
+def test_classes_by_the_scores_are_counted_against_logits_alone(
+    floats: list[list[int]],
+    logits: list[list[int]],
+    scores: list[list[int]],
+    same: int,
+    by_scores: int,
+) -> None:
+    real, first, given = (np.array(rows, np.int16) for rows in (floats, logits, scores))
+    names = NAMES[: len(real)]
+    shipped, bare = Answers(logits=first, scores=given), Answers(logits=real, scores=None)
+    counted = compare("all", names, shipped, bare)
+    assert (counted.same_top1, counted.same_by_scores) == (same, by_scores)
+    assert compare("all", names, shipped, shipped).same_by_scores is None
+    assert compare("all", names, bare, bare).same_by_scores is None
+
+
 def test_scores_are_not_compared_where_one_has_none() -> None:
     bare = Answers(logits=varied(), scores=None)
     comparison = compare("photos", NAMES, answers(varied()), bare)

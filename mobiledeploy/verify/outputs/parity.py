@@ -20,6 +20,8 @@ Outputs: TypeAlias = npt.NDArray[Any]
 for float files, and for files whose grid is not the ruler's."""
 
 TOP: Final = 5
+HALF: Final = 0.0
+"""The code of a score of 1/2, in steps of 1/256 from -128."""
 _STEPS: Final = 255
 SAME_IN_FLOATS: Final = (
     "the model is untrained or collapsed (train longer, or lower the learning rate), or pixels "
@@ -58,6 +60,11 @@ class Answers:
         return decided(self.logits, self.zero)
 
     @functools.cached_property
+    def top1_by_scores(self) -> npt.NDArray[np.int64] | None:
+        """The class of each image by the scores, as an app sees it; None without scores."""
+        return None if self.scores is None else decided(self.scores, HALF)
+
+    @functools.cached_property
     def top5(self) -> npt.NDArray[np.int64]:
         """The classes of the five highest logits, sorted; the first ones among equals."""
         order = np.argsort(-self.logits.astype(np.float32), axis=1, kind="stable")
@@ -94,6 +101,7 @@ class Tally:
         self._names = inputs, first, second
         self.images = self.exact = 0
         self._same_top1 = self._same_top5 = 0
+        self._same_by_scores: int | None = None
         self._logits, self._scores = _Differences(), _Differences()
         self._classes = 0
         self._worst = (0.0, 0.0, "")
@@ -117,6 +125,9 @@ class Tally:
         self.images += len(names)
         self.exact += int((logits == 0).sum())
         self._same_top1 += int((first.top1 == second.top1).sum())
+        if first.top1_by_scores is not None and second.scores is None:
+            same = int((first.top1_by_scores == second.top1).sum())
+            self._same_by_scores = (self._same_by_scores or 0) + same
         self._same_top5 += int((first.top5 == second.top5).all(axis=1).sum())
         self._classes = first.logits.shape[1]
         row = int(np.lexsort((-scores, -logits))[0])  # the first among equals
@@ -143,6 +154,7 @@ class Tally:
             same_top1=self._same_top1,
             same_top5=self._same_top5 if self._classes > TOP else None,
             worst=name if any(differences) else "",
+            same_by_scores=self._same_by_scores,
         )
 
 

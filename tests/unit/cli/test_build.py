@@ -139,6 +139,10 @@ def test_how_often_int8_answers_as_the_float_network_is_a_line(
 ) -> None:
     agreement = FloatAgreement(of=of, same=SCORE, interval=(0.6, 0.98), synthetic=synthetic)
     text = summary(dataclasses.replace(REPORT, float_agreement=agreement), Path("build"))
+    assert "by the logits" not in text
+    tied = dataclasses.replace(agreement, by_scores=Accuracy(correct=3, total=8))
+    said = summary(dataclasses.replace(REPORT, float_agreement=tied), Path("build"))
+    assert "images by the logits, 3 by the scores in the files" in " ".join(said.split())
     assert line in text.splitlines()
 
 
