@@ -342,7 +342,7 @@ def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str
     lines += [
         _wrapped(
             f"not tried: {', '.join(each.name for each in not_tried if each.why == why)}: "
-            f"{_NOT_TRIED[why]}"
+            f"{NOT_TRIED[why]}"
         )
         for why in whys
     ]
@@ -379,7 +379,7 @@ def _less(decibels: float) -> str:
     return f"{math.floor(decibels * 100) / 100:+.2f}"
 
 
-_NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
+NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
     "good enough": "the network answers as the float one without",
     "changes nothing": "it would change nothing in this network",
     "no TensorFlow": "training needs TensorFlow: python -m pip install 'mobiledeploy[build]'",

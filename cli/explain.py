@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from mobiledeploy.cli import _options, _output
+from mobiledeploy.cli.build import NOT_TRIED, too_little
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def explain(
     """Say which layers and photos int8 costs accuracy.
 
     Each layer is quantised alone, with all others in float, on the build's held-back images.
-    TensorFlow is not needed.
+    TensorFlow is needed only for the distillation that `--try` tries.
     """
     import os
 
@@ -152,7 +153,7 @@ def _helps(explanation: "Explanation") -> "Iterator[str]":
     if helping:
         yield f"what helps: {'; '.join(helping)}"
     if idle:
-        yield f"tried, and does not help: {'; '.join(idle)}"
+        yield f"tried, and does not plainly help: {'; '.join(idle)}"
     if explanation.crop is not None:
         yield _crop(explanation.crop)
     if explanation.untried == "not asked":
@@ -164,11 +165,21 @@ def _helps(explanation: "Explanation") -> "Iterator[str]":
 def _trial(trial: "Trial") -> str:
     counts = f"{trial.before} -> {trial.after} of {trial.images} answers as float"
     if trial.sqnr_before is None or trial.sqnr_after is None:
-        return f"{_TRIED[trial.what]}: {counts}"
-    return (
+        chance = trial.p is not None and trial.after > trial.before and not trial.helps
+        return f"{_TRIED[trial.what]}: {counts}" + (
+            f", which may be chance (p = {trial.p:.2g})" if chance else ""
+        )
+    words = (
         f"{_TRIED[trial.what]} ({trial.calibrated} calibrate, others judge): {counts}, "
         f"{trial.sqnr_before:.1f} -> {trial.sqnr_after:.1f} dB"
     )
+    if trial.gain is not None and trial.why_not is not None:
+        words += f" ({too_little(trial.gain, trial.why_not)})"
+    if trial.what == "effort":
+        words += "".join(
+            f", without {each.name} ({NOT_TRIED[each.why]})" for each in trial.not_tried
+        )
+    return words
 
 
 def _crop(crop: "CropTrial") -> str:

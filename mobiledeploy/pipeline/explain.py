@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -16,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.accuracy import one_layer
-from mobiledeploy.accuracy.agreement import compare
+from mobiledeploy.accuracy.agreement import compare, noise_of
 from mobiledeploy.base import codec, files
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import evaluation as held_back
@@ -29,15 +31,18 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network, load_network
 from mobiledeploy.network.simplify.from_network import from_network
 from mobiledeploy.pipeline import ladder
+from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
+from mobiledeploy.pipeline.ladder import Judgement
 from mobiledeploy.report import activations
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import CROPS, RANDOM, Crop, Effort, ImportConfig, Task
 from mobiledeploy.spec.contract import LABELS, MODELS, Contract, class_names
-from mobiledeploy.spec.results import Accuracy
+from mobiledeploy.spec.results import Accuracy, Gain, NotTried, WhyLeftOut
 from mobiledeploy.targets import tflite
+from mobiledeploy.verify.outputs.accuracy import EVIDENCE, mcnemar
 from mobiledeploy.verify.outputs.image_sets import Photos, evenly, labels_by_name
 from mobiledeploy.verify.outputs.parity import decided
 
@@ -55,8 +60,6 @@ CALIBRATION_IMAGES: Final = 256
 """Most images that calibrate a trial."""
 FEWEST: Final = 8
 """Fewest images that calibrate, or judge, a trial."""
-GAIN: Final = 0.5
-"""Decibels of SQNR that help where the number of equal answers stays the same."""
 SAME_NETWORK: Final = 40.0
 """Least SQNR in dB of the logits that were stored against those of the stored network."""
 _AGAIN: Final = "run `mobiledeploy build` or `quantize` again: it restores the folder"
@@ -128,7 +131,12 @@ class Trial:
         after: With it.
         sqnr_before: Of the logits, dB; None where the logits stay the same.
         sqnr_after: Likewise.
-        helps: Whether it made int8 answer more closely as the float network.
+        helps: Whether it made int8 answer more closely as the float network, and not by chance:
+            by the rule of `ladder.why_left_out`, or where only answers change by McNemar's test.
+        gain: Of the logits; None where they stay the same.
+        why_not: Why the gain does not help; None, and absent from the JSON, if it does.
+        p: p-value of McNemar's exact test of the answers; None, and absent, where logits differ.
+        not_tried: The techniques that were not tried; empty, and absent, if all were.
     """
 
     what: Helps
@@ -139,6 +147,10 @@ class Trial:
     sqnr_before: float | None
     sqnr_after: float | None
     helps: bool
+    gain: Gain | None = dataclasses.field(default=None, metadata=OMIT)
+    why_not: WhyLeftOut | None = dataclasses.field(default=None, metadata=OMIT)
+    p: float | None = dataclasses.field(default=None, metadata=OMIT)
+    not_tried: tuple[NotTried, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -443,19 +455,11 @@ def _trials(
     if build.contract.head == "softmax" and task == "classification":
         session = litert.load(tflite.write(build.integers), threads=threads)
         scores = session.run(to_int8(evaluation.pixels))[0].reshape(quantised.shape)
-        by_scores, by_logits = (
-            int((evaluation.float_logits.argmax(axis=1) == each.argmax(axis=1)).sum())
-            for each in (scores, quantised)
-        )
-        yield Trial(
-            what="logits",
-            images=len(scores),
-            calibrated=None,
-            before=by_scores,
-            after=by_logits,
-            sqnr_before=None,
-            sqnr_after=None,
-            helps=by_logits > by_scores,
+        yield _trial_of_logits(
+            *(
+                evaluation.float_logits.argmax(axis=1) == each.argmax(axis=1)
+                for each in (scores, quantised)
+            )
         )
     if not tried:
         return
@@ -467,39 +471,91 @@ def _trials(
         )
     floats = evaluation.float_logits[judges]
 
-    def judged(logits: npt.NDArray[np.float32]) -> tuple[int, float]:
+    def judged(logits: npt.NDArray[np.float32]) -> Judgement:
         same = _same(task, floats, logits)
-        return 0 if same is None else int(same.sum()), compare(floats, logits, task=task).sqnr
+        agreement = compare(floats, logits, task=task)
+        return Judgement(
+            agreement=dataclasses.replace(agreement, same=0 if same is None else int(same.sum())),
+            noise=noise_of(floats, logits, task=task),
+        )
 
-    def made(effort: Effort) -> tuple[int, float]:
-        integers = ladder.climb(
-            build.network, calibration, effort, task=task, threads=threads, progress=progress
-        ).integers
-        return judged(logits_runner(integers, threads=threads)(evaluation.pixels[judges]))
+    def made(effort: Effort) -> tuple[Judgement, tuple[NotTried, ...]]:
+        with tempfile.TemporaryDirectory() as folder:
+            quantised = ladder.climb(
+                build.network,
+                calibration,
+                effort,
+                task=task,
+                distillation=Distillation(
+                    seed=_seed(build), threads=threads, folder=Path(folder), progress=progress
+                ),
+                threads=threads,
+                progress=progress,
+            )
+        run = logits_runner(quantised.integers, threads=threads)
+        return judged(run(evaluation.pixels[judges])), quantised.not_tried
 
-    def trial(what: Helps, before: tuple[int, float], after: tuple[int, float]) -> Trial:
+    def trial(
+        what: Helps, before: Judgement, after: Judgement, not_tried: tuple[NotTried, ...]
+    ) -> Trial:
+        gain = ladder.gain_of(after, before)
+        why_not = ladder.why_left_out(gain)
         return Trial(
             what=what,
             images=len(judges),
             calibrated=len(calibration),
-            before=before[0],
-            after=after[0],
-            sqnr_before=before[1],
-            sqnr_after=after[1],
-            helps=after[0] >= before[0] and (after[0] > before[0] or after[1] >= before[1] + GAIN),
+            before=before.agreement.same,
+            after=after.agreement.same,
+            sqnr_before=before.agreement.sqnr,
+            sqnr_after=after.agreement.sqnr,
+            helps=why_not is None,
+            gain=gain,
+            why_not=why_not,
+            not_tried=not_tried,
         )
 
     effort = _effort(build)
-    own = made(effort)
-    yield trial("photos", judged(quantised[judges]), own)
+    own, not_tried = made(effort)
+    yield trial("photos", judged(quantised[judges]), own, not_tried)
     if effort != "best":
-        yield trial("effort", own, made("best"))
+        yield trial("effort", own, *made("best"))
+
+
+def _trial_of_logits(by_scores: npt.NDArray[np.bool_], by_logits: npt.NDArray[np.bool_]) -> Trial:
+    """Return what files that end in the logits give.
+
+    Args:
+        by_scores: Whether the answer is the float network's by the scores, shape (images,).
+        by_logits: Likewise by the logits.
+    """
+    more, fewer = int((by_logits & ~by_scores).sum()), int((by_scores & ~by_logits).sum())
+    p = mcnemar(fewer, more)
+    return Trial(
+        what="logits",
+        images=len(by_scores),
+        calibrated=None,
+        before=int(by_scores.sum()),
+        after=int(by_logits.sum()),
+        sqnr_before=None,
+        sqnr_after=None,
+        helps=more > fewer and p < EVIDENCE,
+        p=p,
+    )
 
 
 def _effort(build: _Build) -> Effort:
     """Return how many techniques the build tried."""
     config = build.config
     return config.effort if isinstance(config, ImportConfig) else config.quantise.effort
+
+
+def _seed(build: _Build) -> int:
+    """Return the seed with which the build distils."""
+    config = build.config
+    if isinstance(config, ImportConfig):
+        return 0 if config.qat is None else config.qat.seed
+    seed: int = config.train.seed
+    return seed
 
 
 def _untried(build: _Build, photos: Photos | None) -> WhyUntried | None:

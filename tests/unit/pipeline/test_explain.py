@@ -12,16 +12,22 @@ import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
-from mobiledeploy.accuracy.agreement import compare
+from mobiledeploy.accuracy.agreement import EXACT, compare
 from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.cli.explain import summary
 from mobiledeploy.cli.main import app
 from mobiledeploy.data import evaluation
 from mobiledeploy.network.float_graph import FloatNode
-from mobiledeploy.network.network import load_network, save_network
-from mobiledeploy.pipeline.explain import _answer, _same, explain
+from mobiledeploy.network.network import Network, load_network, save_network
+from mobiledeploy.pipeline import explain as explaining
+from mobiledeploy.pipeline import ladder
+from mobiledeploy.pipeline.distillation import Distillation
+from mobiledeploy.pipeline.explain import Explanation, _answer, _same, _trial_of_logits, explain
 from mobiledeploy.pipeline.float_logits import float_logits
+from mobiledeploy.pipeline.ladder import why_left_out
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.results import WhyNotTried
 from mobiledeploy.targets import float_tflite
 
 NAMES = tuple("abcdefghij")
@@ -108,10 +114,72 @@ def test_photos_that_calibrate_are_not_those_that_judge(build: Path, tmp_path: P
     assert effort.sqnr_after is not None
     assert effort.sqnr_before is not None
     assert effort.sqnr_after > effort.sqnr_before + 3
+    assert effort.gain is not None
+    assert effort.gain.sqnr == effort.sqnr_after - effort.sqnr_before
+    assert {each.name for each in effort.not_tried} == {"weight rounding", "distillation"}
+    assert {each.why for each in effort.not_tried} == {"good enough"}
     assert explanation.crop is not None
     assert explanation.crop.right.total == 30
     # The images are square, so that both crops see the same.
     assert explanation.crop.right == explanation.crop.right_other
+
+
+@pytest.mark.parametrize(("before", "helps"), [(40, False), (39, False), (35, False), (34, True)])
+def test_an_answer_more_may_be_chance(before: int, helps: bool) -> None:
+    by_logits = np.ones(40, np.bool_)
+    trial = _trial_of_logits(np.arange(40) < before, by_logits)
+    assert (trial.before, trial.after, trial.helps) == (before, 40, helps)
+    explanation = Explanation(
+        network="n", task="classification", images=40, same=40, sqnr=20.0, judges=16, traced=8,
+        layers=(), changed=(), trials=(trial,), untried=None, crop=None,
+    )  # fmt: skip
+    said = summary(explanation, 10)
+    assert ("what helps: `--head logits`" in said) is helps
+    assert ("which may be chance (p = 1)" in said) is (before == 39)
+
+
+def test_what_a_trial_gave_and_left_out_is_said(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    class Training(Distillation):
+        def obstacle(self, network: Network) -> WhyNotTried | None:
+            return obstacle
+
+        def train(self, network: Network, ranges: Any, teacher: Network, pixels: Any) -> Network:
+            trained.append(len(pixels))
+            return network
+
+    monkeypatch.setattr(explaining, "Distillation", Training)
+    monkeypatch.setattr(ladder, "ENOUGH", dataclasses.replace(ladder.ENOUGH, sqnr=EXACT))
+    obstacle: WhyNotTried | None = "no TensorFlow"
+    trained = list[int]()
+    held = evaluation.read(build / "evaluation.npz")
+    for number, image in enumerate(held.pixels[:48]):
+        Image.fromarray(np.ascontiguousarray(image[::-1])).save(tmp_path / f"{number}.png")
+    explanation = explain(build, data=tmp_path, attempts=True, threads=2)
+    assert not trained
+    assert "without distillation (training needs TensorFlow" in one_line(summary(explanation, 1))
+    obstacle = None
+    explanation = explain(build, data=tmp_path, attempts=True, threads=2)
+    assert trained == [36]  # those that do not judge inside the ladder
+    trials = {trial.what: trial for trial in explanation.trials}
+    assert not trials["effort"].not_tried
+    for trial in (trials["photos"], trials["effort"]):
+        assert trial.gain is not None
+        assert trial.why_not == why_left_out(trial.gain)
+        assert trial.helps == (trial.why_not is None)
+    assert trials["effort"].helps
+    # Ranges of other images of the same kind change what a few images see by chance.
+    assert not trials["photos"].helps
+    assert "not plainly help: other calibration images (48 calibrate" in one_line(
+        summary(explanation, 1)
+    )
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_rescaled_channels_and_corrected_biases_are_compared_with_the_same_function(
