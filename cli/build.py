@@ -141,6 +141,12 @@ def build(
         int | None,
         typer.Option(metavar="N", min=1, help="How many photos decide the ranges. Default: 256"),
     ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Photos that decide the ranges, in place of training photos"
+        ),
+    ] = None,
     io: Annotated[
         str | None,
         typer.Option(
@@ -203,6 +209,7 @@ def build(
         effort=cast("Any", effort),
         weights_per=cast("Any", weights_per),
         calibration_images=calibration_images,
+        calibrate=calibrate,
         int8=int8,
         io=cast("Any", io),
         head=cast("Any", head),

@@ -26,6 +26,7 @@ class Dataset:
         labels: int64, shape (images,).
         splits: Indices of the images of each split; every image is in exactly one.
         digest: SHA-256 over names, labels and contents: the same for the same data.
+        contents: SHA-256 of each image, by index: of its file, or its pixels if it has none.
         decode: Returns image `i` as upright RGB pixels of its own size.
         ignored: Number of files that are no images, by suffix.
     """
@@ -36,8 +37,15 @@ class Dataset:
     labels: Indices
     splits: dict[Split, Indices]
     digest: str
+    contents: tuple[bytes, ...]
     decode: Callable[[int], Pixels]
     ignored: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+def shared(dataset: Dataset, other: Dataset) -> Indices:
+    """Return the indices of the images of a data set whose contents are in another, too."""
+    others = frozenset(other.contents)
+    return np.flatnonzero([content in others for content in dataset.contents])
 
 
 def content_digest(

@@ -51,6 +51,7 @@ def load() -> Dataset:
         labels=labels,
         splits=split(labels, contents, class_names),
         digest=content_digest(class_names, image_names, labels, contents),
+        contents=contents,
         decode=decode,
     )
 

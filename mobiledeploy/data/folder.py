@@ -151,6 +151,7 @@ def _dataset(
         labels=labels,
         splits=split(labels, contents, classes, purpose=purpose, given=given or None),
         digest=content_digest(classes, names, labels, contents),
+        contents=tuple(contents),
         decode=decode_photo,
         ignored=ignored,
     )

@@ -76,5 +76,6 @@ def from_array(images: Pixels) -> Dataset:
             "test": test,
         },
         digest=content_digest((), names, labels, contents),
+        contents=tuple(contents),
         decode=lambda index: images[index],
     )

@@ -31,6 +31,7 @@ from mobiledeploy.pipeline import (
     resume,
     stages,
 )
+from mobiledeploy.pipeline.quantise_images import ignored, shared_words
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.config import BuildConfig
 from mobiledeploy.spec.results import (
@@ -45,6 +46,7 @@ from mobiledeploy.spec.results import (
     named_recalls,
 )
 from mobiledeploy.verify.outputs.accuracy import FLOAT
+from mobiledeploy.verify.outputs.image_sets import Photos
 from mobiledeploy.verify.report import VerifyReport
 
 
@@ -116,6 +118,10 @@ def _build(
     progress: Progress,
 ) -> BuildReport:
     """Run the stages in a folder that is locked."""
+    apart, held_back = _apart(config, dataset, progress)
+    data_digest = dataset.digest
+    if apart is not None:
+        data_digest = resume.digest(dataset.digest, apart.dataset.digest)
     versions = tuple(sorted(manifest.versions().items()))
     threads = config.train.threads
     publish.withdraw(root)
@@ -157,9 +163,15 @@ def _build(
         quantised, quantise_time = resume.run(
             "quantise",
             QuantiseResult,
-            (*made_of, trained, config.quantise, files.sha256(root / "train/network.npz")),
+            (
+                *made_of,
+                trained,
+                config.quantise,
+                files.sha256(root / "train/network.npz"),
+                *(() if apart is None else (apart.dataset.digest,)),
+            ),
             lambda folder: stages.quantise_candidates(
-                folder, splits, network, config, progress=progress
+                folder, splits, network, config, apart=apart, progress=progress
             ),
             root=root,
             progress=progress,
@@ -196,13 +208,18 @@ def _build(
     times = (data_time, train_time, quantise_time, export_time, verify_time)
     report = dataclasses.replace(
         _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
-        ignored=dataset.ignored,
+        ignored=dataset.ignored if apart is None else ignored(dataset, apart.dataset),
         similar_classes=near_twins(dataset.class_names),
         class_order=trained.class_order,
         input_choice=trained.input_choice,
         rungs=quantised.rungs,
         not_tried=quantised.not_tried,
         warnings=(
+            *shared_words(
+                held_back,
+                where="`--calibrate` are among those of `--data` that decide or judge",
+                but="do not calibrate",
+            ),
             *(
                 f"before training, {warning}"
                 for warning in class_order.words(
@@ -229,9 +246,38 @@ def _build(
             network.architecture,
             data.class_names,
             report,
-            data_digest=dataset.digest,
+            data_digest=data_digest,
         )
     return report
+
+
+def _apart(
+    config: BuildConfig, dataset: Dataset, progress: Progress
+) -> tuple[Photos | None, tuple[str, ...]]:
+    """Return photos apart from the data that decide the ranges, and names of those that cannot.
+
+    A photo of the validation or test split does not calibrate.
+
+    Raises:
+        RequestError: There are none, or all are of these splits.
+    """
+    if not config.quantise.calibrate:
+        return None, ()
+    apart = sources.open_dataset(
+        config.quantise.calibrate, purpose="comparison", progress=progress
+    )
+    judging = np.concatenate([dataset.splits["validation"], dataset.splits["test"]])
+    known = {dataset.contents[row] for row in judging.tolist()}
+    rows = np.array([content not in known for content in apart.contents])
+    if not rows.any():
+        raise RequestError(
+            "expected photos that calibrate, received only such as are among the validation and "
+            "test images of `--data`",
+            hint="name other photos with `--calibrate`, or leave it out: training images "
+            "calibrate then",
+        )
+    names = tuple(apart.image_names[row] for row in np.flatnonzero(~rows))
+    return Photos(dataset=apart, rows=np.flatnonzero(rows)), names
 
 
 def _evaluation(root: Path, test: Images) -> Evaluation:
@@ -284,7 +330,7 @@ def _report(
         scores=tuple(lines),
         reason=quantised.reason,
         note=trained.note,
-        unreadable=data.unreadable,
+        unreadable=tuple(dict.fromkeys((*data.unreadable, *quantised.unreadable))),
         files=exported.files,
         verdict=verified.verdict,
         holds=verified.holds,

@@ -28,6 +28,7 @@ from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.prepare import Prepared, prepare
 from mobiledeploy.pipeline.quantise_images import (
     CALIBRATION_IMAGES,
+    Apart,
     QuantiseImages,
     calibration_rows,
     load,
@@ -211,9 +212,12 @@ def _of_photos(request: Request, *, threads: int, clock: Clock, progress: Progre
             raise input_range.not_known(path.name)
     clock.lap("import")
     dataset = data if isinstance(data, Dataset) else None
+    only_judge = request.calibrate is not None and request.fine_tuning is None
     if not isinstance(data, Dataset) and data != RANDOM:
         dataset = data_sources.open_dataset(
-            os.fspath(data), purpose="calibration", progress=progress
+            os.fspath(data),
+            purpose="comparison" if only_judge else "calibration",
+            progress=progress,
         )
     folders = () if dataset is None or task == "regression" else dataset.class_names
     names = class_order.names_of(request.labels, imported, path, folders, request.classes)
@@ -221,26 +225,24 @@ def _of_photos(request: Request, *, threads: int, clock: Clock, progress: Progre
         why = class_order.no_classes(names) if decides else ""
         raise input_range.not_known(path.name, why)
     qat.check_labels(request.fine_tuning, known=names.known, why=class_order.no_classes(names))
-    calibrate = None
+    apart = None
     if request.calibrate is not None:
         if dataset is None:
             raise RequestError(
                 "expected photos beside those that calibrate, received synthetic images",
                 hint="name the photos that judge with `--data`",
             )
-        calibrate = data_sources.open_dataset(
-            os.fspath(request.calibrate), purpose="calibration", progress=progress
+        apart = Apart(
+            dataset=data_sources.open_dataset(
+                os.fspath(request.calibrate), purpose="comparison", progress=progress
+            ),
+            judges=np.arange(len(dataset.labels)) if only_judge else dataset.splits["test"],
         )
-        if calibrate.digest == dataset.digest:
-            raise RequestError(
-                "expected other photos to calibrate than those of `--data`, received the same",
-                hint="leave out `--calibrate`: most photos of `--data` calibrate, others judge",
-            )
     images = load(
         dataset,
         names,
         seen,
-        calibrate=calibrate,
+        apart=apart,
         most=request.calibration_images,
         threads=threads,
         progress=progress,

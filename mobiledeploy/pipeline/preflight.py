@@ -87,9 +87,9 @@ def check_folders(config: BuildConfig, root: Path) -> None:
     Raises:
         RequestError: The build folder is in the data folder, or the weights in the build folder.
     """
-    if config.data != DIGITS:
-        photos = files.user_path(config.data)
-        if root.resolve().is_relative_to(photos.resolve()):
+    for folder in (config.data, config.quantise.calibrate):
+        photos = files.user_path(folder)
+        if folder and folder != DIGITS and root.resolve().is_relative_to(photos.resolve()):
             raise RequestError(
                 f"the build folder {root} is in the data folder {photos}",
                 hint="choose a folder outside the photos with `--out`",

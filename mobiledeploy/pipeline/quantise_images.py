@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.data.dataset import Dataset, Indices
+from mobiledeploy.data.dataset import Dataset, Indices, shared
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.pipeline.class_order import Names
 from mobiledeploy.pipeline.resume import digest
@@ -20,6 +21,25 @@ from mobiledeploy.verify.outputs.image_sets import evenly
 CALIBRATION_IMAGES: Final = 256
 HELD_BACK_IMAGES: Final = 256
 """Synthetic images on which the two files are compared where there are no photos."""
+
+
+JUDGING_PHOTOS: Final = 2000
+"""Most photos on which the two files are compared where others decide the ranges."""
+NAMED: Final = 3
+"""Most photos that a warning names."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Apart:
+    """Photos that decide the ranges, apart from those that the files are compared on.
+
+    Attributes:
+        dataset: All of these may.
+        judges: Indices of the photos of the other data set that may be held back.
+    """
+
+    dataset: Dataset
+    judges: Indices
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +57,8 @@ class QuantiseImages:
         ignored: Number of files among them that are no images, by suffix.
         folders: Names of the photos' folders; none without photos.
         digest: SHA-256 of the data.
+        shared: Names of the photos that would be held back, but for that they may decide ranges.
+        unused: Number of photos that might be held back, but are more than needed.
     """
 
     calibration: npt.NDArray[np.uint8]
@@ -48,6 +70,8 @@ class QuantiseImages:
     ignored: Mapping[str, int]
     folders: tuple[str, ...]
     digest: str
+    shared: tuple[str, ...] = ()
+    unused: int = 0
 
     def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Return photos and their classes: all that are held back, filled up with others."""
@@ -72,7 +96,7 @@ def load(
     names: Names,
     preprocessing: Preprocessing,
     *,
-    calibrate: Dataset | None = None,
+    apart: Apart | None = None,
     most: int = CALIBRATION_IMAGES,
     threads: int,
     progress: Progress,
@@ -83,8 +107,8 @@ def load(
         dataset: The photos; None for synthetic ones.
         names: The names of the classes.
         preprocessing: How a photo becomes pixels, those that calibrate included.
-        calibrate: Photos all of which may decide the ranges; None: those of the data set's
-            training split.
+        apart: Photos that decide the ranges; None: those of the data set's training split. Photos
+            of the data set that are among them are not held back.
         most: How many of them do, at most.
         threads: Photos that are decoded at a time.
         progress: Called after every few photos.
@@ -105,33 +129,73 @@ def load(
             folders=(),
             digest=RANDOM,
         )
-    if calibrate is None:
+    judges, both, unused = dataset.splits["test"], dataset.splits["test"][:0], 0
+    if apart is None:
         source, photos = dataset, dataset.splits["train"]
     else:
-        source, photos = calibrate, np.arange(len(calibrate.labels))
+        source, photos = apart.dataset, np.arange(len(apart.dataset.labels))
+        both = np.intersect1d(apart.judges, shared(dataset, source))
+        judges = _others(apart.judges, both)
+        unused = max(len(judges) - JUDGING_PHOTOS, 0)
+        judges = judges[evenly(len(judges), JUDGING_PHOTOS)]
     calibration, held_back = (
         load_pixels(each, indices, preprocessing, threads=threads, progress=progress)
         for each, indices in (
             (source, calibration_rows(photos, most)),
-            (dataset, dataset.splits["test"]),
+            (dataset, judges),
         )
     )
     numbers = names.numbers
     return QuantiseImages(
         calibration=calibration.pixels,
         calibration_labels=None
-        if numbers is None or calibrate is not None
+        if numbers is None or apart is not None
         else numbers[calibration.labels],
         held_back=np.ascontiguousarray(held_back.pixels),
         labels=None if numbers is None else numbers[held_back.labels],
         names=held_back.names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
-        ignored=dataset.ignored if calibrate is None else _sums(dataset, calibrate),
+        ignored=dataset.ignored if apart is None else ignored(dataset, source),
         folders=dataset.class_names,
-        digest=dataset.digest if calibrate is None else digest(dataset.digest, calibrate.digest),
+        digest=dataset.digest if apart is None else digest(dataset.digest, source.digest),
+        shared=tuple(dataset.image_names[row] for row in both),
+        unused=unused,
     )
 
 
-def _sums(*datasets: Dataset) -> Mapping[str, int]:
+def _others(photos: Indices, both: Indices) -> Indices:
+    """Return the photos that do not calibrate.
+
+    Raises:
+        RequestError: There are not two.
+    """
+    others = np.setdiff1d(photos, both)
+    if len(others) < 2:
+        raise RequestError(
+            "expected at least 2 photos of `--data` that are not among those of `--calibrate`, "
+            f"received {len(others)}: {len(both)} of {len(photos)} are",
+            hint="name other photos with `--calibrate`, or leave it out: most photos of `--data` "
+            "calibrate then, others judge",
+        )
+    return others
+
+
+def shared_words(names: Sequence[str], *, where: str, but: str) -> list[str]:
+    """Return a warning if photos are in both of two data sets.
+
+    Args:
+        names: Their names in one of them.
+        where: Which that is, and which the other one.
+        but: What they do not do.
+    """
+    if not names:
+        return []
+    listed = ", ".join(f"`{name}`" for name in names[:NAMED])
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    photos = "1 photo" if len(names) == 1 else f"{len(names)} photos"
+    return [f"{photos} of {where}, and {but}: {listed}{more}"]
+
+
+def ignored(*datasets: Dataset) -> Mapping[str, int]:
     """Return how many files of data sets are no images, by suffix."""
     return dict(sum((Counter(dataset.ignored) for dataset in datasets), Counter[str]()))

@@ -41,7 +41,7 @@ from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.pipeline.known_inputs import Known, with_weights_per, without_calibration
 from mobiledeploy.pipeline.prepare import read_model
-from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES
+from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, shared_words
 from mobiledeploy.pipeline.stage_clock import Clock
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -125,6 +125,7 @@ def quantize(
         weights_per: Whether each channel of a convolution's kernel has a scale, or all have one.
         calibration_images: How many images, or values, decide the ranges, at most.
         calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
+            All others of `data` are held back then, unless some are needed for fine-tuning.
         instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
@@ -268,6 +269,11 @@ def quantize(
             ignored=taken.ignored,
             similar_classes=near_twins(names.names),
             warnings=(
+                *shared_words(
+                    taken.shared,
+                    where="`--data` are among those of `--calibrate`",
+                    but="do not judge",
+                ),
                 *class_order.words(known.order, names),
                 *(
                     []
@@ -453,6 +459,9 @@ def _note(config: ImportConfig, known: Known, instead_of: InsteadOf | None) -> s
             f"the file does not say how pixels become its input: {known.choice.chosen} was "
             f"chosen; {input_choice.words(known.choice)}"
         )
+    if known.images.unused:
+        count = len(known.images.held_back)
+        said.append(f"{count} of {count + known.images.unused} photos of `--data` judge")
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
     if any(notice.kind == "log_scores" for notice in known.prepared.notices):

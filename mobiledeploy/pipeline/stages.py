@@ -17,7 +17,7 @@ from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.data.pixels import Images
+from mobiledeploy.data.pixels import Images, load_pixels
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
@@ -29,6 +29,7 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import class_order, ladder
 from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.int8_logits import logits_runner
+from mobiledeploy.pipeline.quantise_images import calibration_rows
 from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
@@ -45,7 +46,7 @@ from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
 from mobiledeploy.verify.outputs.accuracy import EVIDENCE, mcnemar
-from mobiledeploy.verify.outputs.image_sets import evenly
+from mobiledeploy.verify.outputs.image_sets import Photos, evenly
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 
@@ -184,20 +185,41 @@ def quantise_candidates(
     network: Network,
     config: BuildConfig,
     *,
+    apart: Photos | None,
     progress: Progress,
 ) -> QuantiseResult:
     """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them.
 
     `network.npz` is the float network with the channels of both.
+
+    Args:
+        folder: Where they are written.
+        splits: The images.
+        network: The float network.
+        config: Of the build.
+        apart: Photos that decide the ranges; None: some of the training split do.
+        progress: Called with what is being done.
     """
     threads, quantisation = config.train.threads, config.quantise
     network = dataclasses.replace(network, weights_per=quantisation.weights_per)
     images = splits["train"]
-    count = min(quantisation.calibration_images, len(images.pixels))
-    rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
+    unreadable: tuple[str, ...] = ()
+    if apart is None:
+        rows = calibration_rows(np.arange(len(images.pixels)), quantisation.calibration_images)
+        calibration = np.ascontiguousarray(images.pixels[rows])
+    else:
+        loaded = load_pixels(
+            apart.dataset,
+            calibration_rows(apart.rows, quantisation.calibration_images),
+            config.preprocessing,
+            threads=threads,
+            progress=progress,
+            stage="quantise",
+        )
+        calibration, unreadable = loaded.pixels, loaded.unreadable
     quantised = ladder.climb(
         network,
-        np.ascontiguousarray(images.pixels[rows]),
+        calibration,
         quantisation.effort,
         distillation=Distillation(
             seed=config.train.seed,
@@ -236,7 +258,9 @@ def quantise_candidates(
             for name, graph in graphs.items()
         )
     )
-    return dataclasses.replace(chosen, rungs=quantised.rungs, not_tried=quantised.not_tried)
+    return dataclasses.replace(
+        chosen, rungs=quantised.rungs, not_tried=quantised.not_tried, unreadable=unreadable
+    )
 
 
 def export(

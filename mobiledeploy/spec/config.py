@@ -213,9 +213,11 @@ class QuantiseConfig:
         steps: Training steps with fake quantisation; 0 for post-training quantisation only.
         batch_size: Images a step.
         learning_rate: Peak of the learning rate schedule.
-        calibration_images: Number of training images that decide the activation ranges.
+        calibration_images: Number of images that decide the activation ranges.
         effort: How many techniques of quantisation are tried.
         weights_per: What has a scale of its own; absent from the JSON if channels have.
+        calibrate: The photos that decide the ranges, if they are not the training images; absent
+            from the JSON if they are.
     """
 
     engine: QatEngine
@@ -225,6 +227,7 @@ class QuantiseConfig:
     calibration_images: int
     effort: Effort = dataclasses.field(default="default", metadata=OMIT)
     weights_per: WeightsPer = dataclasses.field(default="channel", metadata=OMIT)
+    calibrate: str = dataclasses.field(default="", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

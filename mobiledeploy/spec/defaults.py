@@ -100,6 +100,7 @@ def decide(
     effort: Effort | None = None,
     weights_per: WeightsPer | None = None,
     calibration_images: int | None = None,
+    calibrate: Name | None = None,
     int8: bool = True,
     io: Io | None = None,
     head: Head = "softmax",
@@ -126,7 +127,9 @@ def decide(
             see `pipeline.ladder`. By default `default`.
         weights_per: Whether each channel of a convolution's kernel has a scale, or all have one;
             by default `channel`.
-        calibration_images: How many training images decide the ranges, at most; by default 256.
+        calibration_images: How many images decide the ranges, at most; by default 256.
+        calibrate: A folder of photos that decide the ranges, or `digits`; by default training
+            images do.
         int8: False for float32 files.
         io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
@@ -154,6 +157,7 @@ def decide(
         "--effort": effort,
         "--weights-per": weights_per,
         "--calibration-images": calibration_images,
+        "--calibrate": calibrate,
     }
     given = [option for option, value in quantised.items() if value is not None]
     if not int8 and given:
@@ -209,6 +213,7 @@ def decide(
             else calibration_images,
             effort=effort or "default",
             weights_per=weights_per or "channel",
+            calibrate="" if calibrate is None else os.fspath(calibrate),
         ),
         export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
     )
@@ -232,6 +237,7 @@ def asked(config: BuildConfig) -> frozenset[str]:
         "weights_per": config.quantise.weights_per == default.quantise.weights_per,
         "calibration_images": config.quantise.calibration_images
         == default.quantise.calibration_images,
+        "calibrate": config.quantise.calibrate == default.quantise.calibrate,
         "qat_steps": config.quantise.steps == default.quantise.steps,
         "int8": config.export.int8,
         "io": config.export.io == default.export.io,

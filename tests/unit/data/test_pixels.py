@@ -37,6 +37,7 @@ def dataset(count: int, damaged: frozenset[int] = frozenset()) -> Dataset:
         labels=np.arange(count, dtype=np.int64) % 3,
         splits=undivided(count),
         digest="",
+        contents=(b"",) * count,
         decode=decode,
     )
 

@@ -5,16 +5,21 @@ import shutil
 from pathlib import Path
 from typing import Any, NoReturn
 
+import accuracy_networks
+import grey_levels
 import h5py
 import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
-from mobiledeploy.base.progress import Event
+from mobiledeploy.base.progress import Event, silent
 from mobiledeploy.data import sources
+from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import registry
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.pipeline import build as pipeline
-from mobiledeploy.pipeline import resume, stages
+from mobiledeploy.pipeline import ladder, resume, stages
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.config import Arch
 
@@ -52,6 +57,87 @@ def test_a_build_folder_among_the_photos_is_refused(tmp_path: Path, inside: str)
     with pytest.raises(RequestError, match="is in the data folder"):
         pipeline.build(config, tmp_path / inside)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_photos_apart_from_the_data_are_no_place_for_a_build(tmp_path: Path) -> None:
+    config = defaults.decide(calibrate=tmp_path)
+    with pytest.raises(RequestError, match="is in the data folder"):
+        pipeline.build(config, tmp_path / "build")
+
+
+def test_photos_that_decide_or_judge_do_not_calibrate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b")
+    data = grey_levels.photos(tmp_path / "data", names)
+    others = grey_levels.photos(tmp_path / "others", ("x",), seed=1, colours=np.array([32]))
+    for number in range(12):
+        shutil.copy(data / "b" / f"{number}.png", others / "x" / f"as well {number:02}.png")
+    config = defaults.decide(
+        data=data, calibrate=others, calibration_images=20, qat_steps=0, effort="quick",
+        arch="v1", alpha=0.25, image_size=16, threads=2,
+    )  # fmt: skip
+    dataset = sources.open_dataset(str(data))
+    apart, held_back = pipeline._apart(config, dataset, silent)
+    assert apart is not None
+    judging = {
+        f"x/as well {int(Path(dataset.image_names[row]).stem):02}.png"
+        for part in ("validation", "test")
+        for row in dataset.splits[part]  # type: ignore[index]
+        if dataset.image_names[row].startswith("b/")
+    }
+    assert set(held_back) == judging != set()
+    assert len(apart.rows) == 24 - len(judging)
+
+    calibrated = list[Any]()
+
+    def climb(network: Network, pixels: Any, *_: Any, **__: Any) -> NoReturn:
+        calibrated.append(pixels)
+        raise StoppedError
+
+    monkeypatch.setattr(ladder, "climb", climb)
+    graph = accuracy_networks.residual_graph(shape=(16, 16, 3))
+    network = to_network(graph, accuracy_networks.SCALING)
+    splits: Any = {}
+    splits["train"] = Images.without_labels(np.zeros((3, 16, 16, 3), np.uint8))
+    with pytest.raises(StoppedError):
+        stages.quantise_candidates(tmp_path, splits, network, config, apart=apart, progress=silent)
+    (pixels,) = calibrated
+    assert pixels.shape == (20, 16, 16, 3)
+    assert pixels.mean() > 20  # none of the training images
+
+    only = tmp_path / "only"
+    only.mkdir()
+    shutil.copy(others / min(judging), only / "photo.png")
+    with pytest.raises(RequestError, match="only such as are among the validation and test"):
+        pipeline.build(defaults.decide(data=data, calibrate=only), tmp_path / "build")
+
+
+def test_other_photos_that_calibrate_are_another_quantisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photos of `--calibrate` are an input of the stage, which is not taken over."""
+    keys = list[tuple[object, ...]]()
+
+    def run(stage: str, kind: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        if stage != "quantise":
+            return None, None
+        keys.append(inputs)
+        raise StoppedError
+
+    monkeypatch.setattr(resume, "run", run)
+    monkeypatch.setattr(pipeline.pixel_store, "read", lambda _: {})
+    monkeypatch.setattr(pipeline, "load_network", lambda _: None)
+    (tmp_path / "build/train").mkdir(parents=True)
+    (tmp_path / "build/train/network.npz").write_bytes(b"")
+    (tmp_path / "build" / resume.LOCK).touch()
+    (tmp_path / "build/train/started").touch()
+    for seed in (1, 1, 2):
+        shutil.rmtree(tmp_path / "others", ignore_errors=True)
+        grey_levels.photos(tmp_path / "others", ("x",), seed=seed, colours=np.array([32]))
+        with pytest.raises(StoppedError):
+            pipeline.build(defaults.decide(calibrate=tmp_path / "others"), tmp_path / "build")
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.fixture

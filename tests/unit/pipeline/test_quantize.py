@@ -24,11 +24,11 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.ops.conv import Conv
-from mobiledeploy.pipeline import input_range
+from mobiledeploy.pipeline import input_range, quantise_images
 from mobiledeploy.pipeline.prepare import _unsupported, read_model
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec import manifest
+from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
 from mobiledeploy.spec.config import WEIGHTS_PER, ImportConfig
 from mobiledeploy.spec.contract import Contract
@@ -314,8 +314,7 @@ def test_synthetic_images_judge_no_technique_unless_that_is_asked_for(tmp_path: 
 def test_photos_apart_from_the_data_calibrate(photos: Path, tmp_path: Path) -> None:
     scaling = SCALINGS["0..1"]
     model = grey_levels.classifier(tmp_path / "model.onnx", scaling, len(NAMES))
-    dark = tmp_path / "photos"
-    shutil.copytree(photos / "a", dark / "anything")
+    dark = grey_levels.photos(tmp_path / "photos", ("anything",), seed=1, colours=np.array([32]))
     made = {}
     variants: dict[str, dict[str, Any]] = {
         "own": {},
@@ -328,7 +327,10 @@ def test_photos_apart_from_the_data_calibrate(photos: Path, tmp_path: Path) -> N
         assert report.holds
         held = manifest.read(out)
         made[name] = tflite_reader.read_file(out / "model.tflite"), held
-        assert len(read_evaluation(out / "evaluation.npz").names) == 8
+        assert not any("are among" in warning for warning in report.warnings)
+        judging = len(read_evaluation(out / "evaluation.npz").names)
+        assert judging == (48 if "calibrate" in options else 8)
+        assert report.scores[0].test.total == judging
     (own, first), (_, few), (dark_graph, other) = made.values()
     assert isinstance(few.config, ImportConfig)
     assert isinstance(other.config, ImportConfig)
@@ -355,9 +357,47 @@ def test_scores_can_be_left_out_and_are_not_added(head: Any, photos: Path, tmp_p
 
 
 def test_the_photos_that_judge_do_not_calibrate(photos: Path, tmp_path: Path) -> None:
+    scaling = SCALINGS["0..1"]
+    model = grey_levels.classifier(tmp_path / "model.onnx", scaling, len(NAMES))
+    with pytest.raises(RequestError, match="received 0: 48 of 48 are"):
+        quantize(model, tmp_path / "b", data=photos, scaling=scaling, calibrate=photos)
+    others = grey_levels.photos(tmp_path / "others", ("x",), seed=1, colours=np.array([32]))
+    for number in range(5):
+        shutil.copy(photos / "b" / f"{number}.png", others / "x" / f"as well {number}.png")
+    out = tmp_path / "build"
+    report = quantize(model, out, data=photos, scaling=scaling, calibrate=others)
+    judging = read_evaluation(out / "evaluation.npz").names
+    assert len(judging) == 43
+    assert not {f"b/{number}.png" for number in range(5)} & set(judging)
+    assert report.warnings[0] == (
+        "5 photos of `--data` are among those of `--calibrate`, and do not judge: `b/0.png`, "
+        "`b/1.png`, `b/2.png` and 2 more"
+    )
+
+
+def test_of_very_many_photos_that_judge_some_do(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantise_images, "JUDGING_PHOTOS", 6)
     model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
-    with pytest.raises(RequestError, match="received the same"):
-        quantize(model, tmp_path / "b", data=photos, scaling=SCALINGS["0..1"], calibrate=photos)
+    others = grey_levels.photos(tmp_path / "others", ("x",), seed=1, colours=np.array([32]))
+    report = quantize(
+        model, tmp_path / "b", data=photos, scaling=SCALINGS["0..1"], calibrate=others
+    )
+    assert report.scores[0].test.total == 6
+    assert "6 of 48 photos of `--data` judge" in report.note
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_photos_that_train_do_not_judge(photos: Path, tmp_path: Path) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    others = grey_levels.photos(tmp_path / "others", ("x",), seed=1, colours=np.array([32]))
+    report = quantize(
+        model, tmp_path / "b", data=photos, scaling=SCALINGS["0..1"], calibrate=others,
+        fine_tuning=defaults.decide_fine_tuning(steps=2),
+    )  # fmt: skip
+    assert report.scores[0].test.total == 8
 
 
 def test_photos_that_calibrate_need_photos_that_judge(photos: Path, tmp_path: Path) -> None:

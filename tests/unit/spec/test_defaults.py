@@ -26,6 +26,7 @@ from mobiledeploy.spec import defaults
         ({"int8": False, "qat_steps": 1}, "`--float`"),
         ({"int8": False, "effort": "best"}, "`--float`"),
         ({"int8": False, "calibration_images": 9}, "`--float`"),
+        ({"int8": False, "calibrate": "photos"}, "`--float`"),
         ({"calibration_images": 0}, "`--calibration-images`"),
         ({"weights_per": "row"}, "choose with `--weights-per`: channel, tensor"),
         ({"weights_per": "tensor", "qat_engine": "tfmot"}, "leave out `--qat-engine`"),
