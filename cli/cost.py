@@ -1,5 +1,6 @@
 """`mobiledeploy cost`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -9,6 +10,7 @@ from mobiledeploy.spec.config import ALPHAS
 
 if TYPE_CHECKING:
     from mobiledeploy.network.cost import Cost
+    from mobiledeploy.ops.architecture import Architecture
     from mobiledeploy.ops.tensors import Shape
     from mobiledeploy.spec.config import Arch
 
@@ -16,6 +18,11 @@ _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in
 
 
 def cost(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A float network, in place of --arch: .keras, .h5, .onnx or .tflite"),
+    ] = None,
     arch: Annotated[
         str, typer.Option(metavar=f"[{'|'.join(ALPHAS)}]", help="MobileNet V1 or V2")
     ] = "v2",
@@ -39,26 +46,41 @@ def cost(
     with N filters, split into depthwise and pointwise, needs 1/N + 1/k^2 of them.
     """
     del quiet  # There is no progress to silence.
-    from mobiledeploy.models import registry
     from mobiledeploy.network.cost import cost as count
-    from mobiledeploy.spec.config import ModelConfig
 
-    model = ModelConfig(arch=cast("Arch", arch), alpha=alpha, image_size=image_size)
-    counted = count(
-        registry.architecture(
-            model.arch,
-            alpha=model.alpha,
-            image_size=model.image_size,
-            classes=classes,
-            stem_stride=model.stem_stride,
+    if file is None:
+        architecture = _architecture(arch, alpha, image_size, classes)
+    else:
+        from mobiledeploy.base import files
+        from mobiledeploy.pipeline import prepare
+
+        used = {"file", "image_size", "layers", "json", "quiet"}
+        _options.refuse_unused(context, used=used, with_="a file")
+        asked = "image_size" in dict(_options.given(context))
+        architecture = prepare.architecture_of(
+            files.user_path(file), image_size=(image_size, image_size) if asked else None
         )
-    )
+    counted = count(architecture)
     if json:
         _output.emit(_json(counted, layers=layers))
         return
     if layers:
         _output.emit(_layers(counted) + "\n")
     _output.emit(_summary(counted))
+
+
+def _architecture(arch: str, alpha: float, image_size: int, classes: int) -> "Architecture":
+    from mobiledeploy.models import registry
+    from mobiledeploy.spec.config import ModelConfig
+
+    model = ModelConfig(arch=cast("Arch", arch), alpha=alpha, image_size=image_size)
+    return registry.architecture(
+        model.arch,
+        alpha=model.alpha,
+        image_size=model.image_size,
+        classes=classes,
+        stem_stride=model.stem_stride,
+    )
 
 
 def _json(network: "Cost", *, layers: bool) -> str:

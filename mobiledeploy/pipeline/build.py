@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
@@ -38,6 +39,7 @@ from mobiledeploy.spec.results import (
     BuildReport,
     DataResult,
     ExportResult,
+    FloatAgreement,
     InsteadOf,
     QuantiseResult,
     ScoreLine,
@@ -214,28 +216,14 @@ def _build(
         input_choice=trained.input_choice,
         rungs=quantised.rungs,
         not_tried=quantised.not_tried,
-        warnings=(
-            *shared_words(
-                held_back,
-                where="`--calibrate` are among those of `--data` that decide or judge",
-                but="do not calibrate",
-            ),
-            *(
-                f"before training, {warning}"
-                for warning in class_order.words(
-                    trained.class_order,
-                    class_order.of_folders(dataset.class_names),
-                )
-            ),
-            *float_agreement.words(
-                agreement,
-                (
-                    "more photos",
-                    "more `--qat-steps`"
-                    if config.quantise.steps
-                    else "training with `--qat-steps`",
-                ),
-            ),
+        warnings=_warnings(
+            config,
+            dataset,
+            trained,
+            agreement,
+            held_back=held_back,
+            logits=np.load(root / "train" / "logits.npy", allow_pickle=False),
+            labels=splits["test"].labels,
         ),
         float_agreement=agreement,
     )
@@ -249,6 +237,43 @@ def _build(
             data_digest=data_digest,
         )
     return report
+
+
+def _warnings(
+    config: BuildConfig,
+    dataset: Dataset,
+    trained: TrainResult,
+    agreement: FloatAgreement | None,
+    *,
+    held_back: tuple[str, ...],
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+) -> tuple[str, ...]:
+    """Return what a user should know although the files agree.
+
+    Args:
+        config: The build's configuration.
+        dataset: The photos.
+        trained: What the training said.
+        agreement: How often int8 answers as the float network does.
+        held_back: Photos that do not calibrate since they decide or judge.
+        logits: The float network's, of the test images.
+        labels: The classes of these.
+    """
+    names = dataset.class_names
+    qat = "more `--qat-steps`" if config.quantise.steps else "training with `--qat-steps`"
+    order = class_order.words(trained.class_order, class_order.of_folders(names))
+    return (
+        *shared_words(
+            held_back,
+            of="`--calibrate`",
+            among="those of `--data` that decide or judge",
+            verb="calibrate",
+        ),
+        *(f"before training, {warning}" for warning in order),
+        *float_agreement.one_class(logits, labels, "classification", names),
+        *float_agreement.words(agreement, ("more photos", qat)),
+    )
 
 
 def _apart(

@@ -1,11 +1,11 @@
 """How often int8 files answer as the float network does, which may give one class only."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.spec.config import Task
 from mobiledeploy.spec.results import Accuracy, FloatAgreement
 from mobiledeploy.verify.outputs.accuracy import wilson
@@ -64,17 +64,22 @@ def words(agreement: FloatAgreement | None, helps: Sequence[str]) -> list[str]:
     return [warning]
 
 
-def one_class(images: Evaluation, task: Task, names: Sequence[str]) -> list[str]:
+def one_class(
+    logits: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.int64] | None,
+    task: Task,
+    names: Sequence[str],
+) -> list[str]:
     """Return a warning if the float network gives one class for all images.
 
     None is given where the images are few, or known to be of one class.
 
     Args:
-        images: Photos, or values, with the float network's logits.
+        logits: The float network's, of photos or values, shape (images, outputs).
+        labels: Their classes; None if they are not known.
         task: What the outputs are.
         names: Names of the classes.
     """
-    logits, labels = images.float_logits, images.labels
     if task not in {"classification", "binary"} or len(logits) < FEW:
         return []
     given = np.unique(logits[:, 0] > 0 if task == "binary" else logits.argmax(axis=1))

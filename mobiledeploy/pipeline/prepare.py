@@ -11,8 +11,10 @@ from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported, Notice
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.simplify.channel_order import fold_channel_order
+from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import refused_nodes, to_network
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.pipeline import (
     input_range,
     tasks,
@@ -65,6 +67,25 @@ def read_model(
             "`mobiledeploy convert` takes files that are quantised already",
         )
     return _with_vector(imported)
+
+
+def architecture_of(path: Path, *, image_size: tuple[int, int] | None = None) -> Architecture:
+    """Return the layers of a model file as they are quantised: with batch normalisation folded.
+
+    Args:
+        path: The file.
+        image_size: See `read_model`.
+
+    Raises:
+        MobileDeployError: See `read_model`; or a layer cannot be quantised. Of a file that is
+            quantised already the hint names the command that counts it.
+    """
+    try:
+        imported = read_model(path, image_size=image_size)
+    except ConversionError as error:
+        error.hint = f"{error.hint}; `mobiledeploy inspect` counts the MACs and bytes of any file"
+        raise
+    return to_network(simplify(imported.graph).graph, PIXELS).architecture
 
 
 def _counted(layers: int) -> str:

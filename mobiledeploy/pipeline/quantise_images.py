@@ -180,20 +180,22 @@ def _others(photos: Indices, both: Indices) -> Indices:
     return others
 
 
-def shared_words(names: Sequence[str], *, where: str, but: str) -> list[str]:
+def shared_words(names: Sequence[str], *, of: str, among: str, verb: str) -> list[str]:
     """Return a warning if photos are in both of two data sets.
 
     Args:
         names: Their names in one of them.
-        where: Which that is, and which the other one.
-        but: What they do not do.
+        of: Which that is.
+        among: The photos of the other one.
+        verb: What they do not do.
     """
     if not names:
         return []
     listed = ", ".join(f"`{name}`" for name in names[:NAMED])
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    photos = "1 photo" if len(names) == 1 else f"{len(names)} photos"
-    return [f"{photos} of {where}, and {but}: {listed}{more}"]
+    if len(names) == 1:
+        return [f"1 photo of {of} is among {among}, and does not {verb}: {listed}"]
+    return [f"{len(names)} photos of {of} are among {among}, and do not {verb}: {listed}{more}"]
 
 
 def ignored(*datasets: Dataset) -> Mapping[str, int]:

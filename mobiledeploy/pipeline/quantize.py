@@ -271,14 +271,17 @@ def quantize(
             warnings=(
                 *shared_words(
                     taken.shared,
-                    where="`--data` are among those of `--calibrate`",
-                    but="do not judge",
+                    of="`--data`",
+                    among="those of `--calibrate`",
+                    verb="judge",
                 ),
                 *class_order.words(known.order, names),
                 *(
                     []
                     if config.data == RANDOM
-                    else float_agreement.one_class(evaluated.evaluation(), task, names.names)
+                    else float_agreement.one_class(
+                        evaluated.evaluation().float_logits, taken.labels, task, names.names
+                    )
                 ),
                 *float_agreement.words(agreement, _what_helps(config, calibrated)),
             ),

@@ -21,7 +21,10 @@ FORMAT: Final = 1
 """Version of the file's format."""
 MOST_TEXT: Final = 1 << 24
 """Largest size in bytes of a JSON file or of the labels, which are read as a whole."""
-_BUILD_FIRST: Final = "run `mobiledeploy build` first, or name the folder of a build"
+_BUILD_FIRST: Final = (
+    "run `mobiledeploy quantize` (for a model of yours) or `mobiledeploy build` (to train one) "
+    "first, or name the folder that one wrote; `mobiledeploy convert` writes a file, no build"
+)
 DECISIVE: Final = (
     "ai-edge-litert", "h5py", "keras", "numpy", "onnx", "onnxruntime", "pillow",
     "tensorflow", "tensorflow-model-optimization", "tf2onnx", "tf_keras",

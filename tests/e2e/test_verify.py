@@ -176,7 +176,10 @@ def test_a_folder_without_a_build_is_a_clear_error(tmp_path: Path) -> None:
     for folder, status, said in ((".", 6, "holds no finished build"), ("build", 2, "no folder")):
         done = mobiledeploy("verify", folder, cwd=tmp_path, status=status)
         assert said in done.stderr
-        assert "hint: run `mobiledeploy build` first" in done.stderr
+        assert (
+            "hint: run `mobiledeploy quantize` (for a model of yours) or `mobiledeploy build`"
+            in done.stderr
+        )
 
 
 def test_a_build_is_bundled_without_tensorflow(

@@ -1,14 +1,17 @@
 """`mobiledeploy cost`, as its users and their scripts see it."""
 
 import json
+from pathlib import Path
 
+import accuracy_networks
 import jsonschema
 import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.cli.main import app
+from mobiledeploy.targets import float_tflite, tflite
 
 
 def run(*arguments: str) -> str:
@@ -26,6 +29,32 @@ def test_json_follows_its_schema(arch: str, layers: tuple[str, ...]) -> None:
     document["surprise"] = 1
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
         check(document, "cost")
+
+
+def test_a_float_file_is_counted_as_it_is_quantised(tmp_path: Path) -> None:
+    graph = accuracy_networks.residual_graph()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(float_tflite.write(graph))
+    document = json.loads(run(str(path), "--json", "--layers"))
+    check(document, "cost")
+    sizes = {layer["name"]: layer["macs"] for layer in document["layers"]}
+    assert sizes["stem"] == 9 * 8 * 27 * 8
+    assert sizes["depthwise"] == 9 * 8 * 9 * 16
+    assert sizes["logits"] == 80
+    assert document["macs"] == sum(sizes.values())
+    assert (document["input_shape"], document["classes"]) == ([9, 8, 3], 10)
+    with pytest.raises(RequestError, match="`--arch` cannot be used with a file"):
+        run(str(path), "--arch", "v1")
+
+
+def test_a_file_that_cannot_be_counted_says_which_command_does(tmp_path: Path) -> None:
+    path = tmp_path / "int8.tflite"
+    graph = accuracy_networks.residual_graph()
+    integers = accuracy_networks.quantised(graph, accuracy_networks.images())[2]
+    path.write_bytes(tflite.write(integers, head="logits"))
+    with pytest.raises(ConversionError, match="quantised already") as caught:
+        run(str(path))
+    assert "`mobiledeploy inspect` counts" in str(caught.value.hint)
 
 
 def test_the_table_shows_the_totals() -> None:

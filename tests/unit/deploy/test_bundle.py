@@ -143,7 +143,8 @@ def test_a_changed_file_is_refused_by_name(build: Path, app: Path, name: str) ->
 def test_a_folder_without_a_build_is_refused(tmp_path: Path, app: Path) -> None:
     with pytest.raises(CorruptFileError, match="no finished build") as caught:
         bundle(tmp_path, app)
-    assert "mobiledeploy build" in str(caught.value.hint)
+    for command in ("quantize", "build", "convert"):
+        assert f"`mobiledeploy {command}`" in str(caught.value.hint)
 
 
 def test_a_folder_that_is_not_an_android_project_is_refused(build: Path, tmp_path: Path) -> None:

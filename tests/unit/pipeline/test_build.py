@@ -13,7 +13,7 @@ import pytest
 
 from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
 from mobiledeploy.base.progress import Event, silent
-from mobiledeploy.data import sources
+from mobiledeploy.data import pixel_store, sources
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network
@@ -22,6 +22,7 @@ from mobiledeploy.pipeline import build as pipeline
 from mobiledeploy.pipeline import ladder, resume, stages
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.config import Arch
+from mobiledeploy.spec.results import Accuracy, TrainResult
 
 
 class StoppedError(Exception):
@@ -83,7 +84,7 @@ def test_photos_that_decide_or_judge_do_not_calibrate(
     judging = {
         f"x/as well {int(Path(dataset.image_names[row]).stem):02}.png"
         for part in ("validation", "test")
-        for row in dataset.splits[part]  # type: ignore[index]
+        for row in dataset.splits[part]
         if dataset.image_names[row].startswith("b/")
     }
     assert set(held_back) == judging != set()
@@ -113,6 +114,27 @@ def test_photos_that_decide_or_judge_do_not_calibrate(
         pipeline.build(defaults.decide(data=data, calibrate=only), tmp_path / "build")
 
 
+def test_a_network_that_gives_one_class_for_all_photos_is_warned_of() -> None:
+    dataset = sources.open_dataset("digits")
+    score = Accuracy(correct=1, total=2)
+    trained = TrainResult(validation=score, test=score, note="")
+
+    def warnings(logits: Any, held_back: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return pipeline._warnings(
+            defaults.decide(), dataset, trained, None, held_back=held_back,
+            logits=logits, labels=np.arange(10),
+        )  # fmt: skip
+
+    (said,) = warnings(np.eye(10, dtype=np.float32)[[3] * 10])
+    assert said.startswith("the float network gives the class `3` for all 10 images")
+    assert not warnings(np.eye(10, dtype=np.float32))
+    (said,) = warnings(np.eye(10, dtype=np.float32), ("a.png",))
+    assert said == (
+        "1 photo of `--calibrate` is among those of `--data` that decide or judge, and does not "
+        "calibrate: `a.png`"
+    )
+
+
 def test_other_photos_that_calibrate_are_another_quantisation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +148,7 @@ def test_other_photos_that_calibrate_are_another_quantisation(
         raise StoppedError
 
     monkeypatch.setattr(resume, "run", run)
-    monkeypatch.setattr(pipeline.pixel_store, "read", lambda _: {})
+    monkeypatch.setattr(pixel_store, "read", lambda _: {})
     monkeypatch.setattr(pipeline, "load_network", lambda _: None)
     (tmp_path / "build/train").mkdir(parents=True)
     (tmp_path / "build/train/network.npz").write_bytes(b"")

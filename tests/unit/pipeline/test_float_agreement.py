@@ -6,7 +6,6 @@ import grey_levels
 import numpy as np
 import pytest
 
-from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.pipeline import float_agreement
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import SCALINGS
@@ -67,12 +66,11 @@ def test_a_warning_names_what_helps_where_it_is_plainly_too_seldom(
 def test_one_class_for_all_images_is_said(
     logits: list[list[float]], labels: list[int] | None, task: Task, warned: bool
 ) -> None:
-    evaluation = Evaluation(
-        pixels=np.zeros((len(logits), 16, 16, 3), np.uint8),
-        labels=None if labels is None else np.array(labels),
-        names=("photo",) * len(logits),
-        float_logits=np.array(logits, np.float32),
+    said = float_agreement.one_class(
+        np.array(logits, np.float32),
+        None if labels is None else np.array(labels),
+        task,
+        ("cat", "dog"),
     )
-    said = float_agreement.one_class(evaluation, task, ("cat", "dog"))
     assert len(said) == warned
     assert all(f"gives the class `cat` for all {len(logits)} images" in each for each in said)
