@@ -261,8 +261,9 @@ def summary(report: "BuildReport", out: Path) -> str:
     if all(line.balanced is None for line in report.scores):
         rows = [row[:2] + row[3:] for row in rows]
     if not report.scores:
-        rows = [("model", "bytes", ""), *((name, size, "") for name, size in sizes.items())]
-    parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
+        rows = [("model", "bytes"), *sizes.items()]
+    numbers = [column for column, head in enumerate(rows[0]) if column and head]
+    parts = [_output.table(rows, right=numbers)]
     if report.label_scores:
         parts.append(_label_table(report.label_scores))
     if report.rungs:
@@ -336,7 +337,7 @@ def _label_table(lines: "Sequence[LabelScore]") -> str:
 
 def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str:
     """Return what each technique of quantisation gave, and which were kept."""
-    rows = [("technique", "as float", "SQNR dB", "seconds", "")]
+    rows: list[tuple[str, ...]] = [("technique", "as float", "SQNR dB", "seconds", "")]
     rows += [
         (
             rung.name, "-" if rung.same is None else f"{rung.same}/{rung.images}",
@@ -344,7 +345,10 @@ def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str
         )
         for rung in rungs
     ]  # fmt: skip
-    lines = [_output.table(rows, right=range(1, 4))]
+    numbers = range(1, 4)
+    if all(rung.same is None for rung in rungs):
+        rows, numbers = [(row[0], *row[2:]) for row in rows], range(1, 3)
+    lines = [_output.table(rows, right=numbers)]
     whys = dict.fromkeys(each.why for each in not_tried)
     lines += [
         _wrapped(

@@ -66,7 +66,7 @@ def cost(
         return
     if layers:
         _output.emit(_layers(counted) + "\n")
-    _output.emit(_summary(counted))
+    _output.emit(_summary(counted, "classes" if file is None else "outputs"))
 
 
 def _architecture(arch: str, alpha: float, image_size: int, classes: int) -> "Architecture":
@@ -93,10 +93,10 @@ def _json(network: "Cost", *, layers: bool) -> str:
     return json.dumps(document, indent=2)
 
 
-def _summary(network: "Cost") -> str:
+def _summary(network: "Cost", outputs: str) -> str:
     saved = network.standard_macs / network.macs
     rows = [
-        (network.name, f"{_by(network.input_shape)}, {network.classes} classes"),
+        (network.name, f"{_by(network.input_shape)}, {network.classes} {outputs}"),
         ("MACs", f"{network.macs:,}"),
         ("as standard convolutions", f"{network.standard_macs:,} ({saved:.1f} times as many)"),
         ("parameters", f"{network.parameters:,}"),

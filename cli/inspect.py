@@ -100,6 +100,8 @@ def _next(report: "Inspection", path: str) -> None:
         data = "FOLDER" if outlook.image else "FILE.npy"
         if outlook.needs_input_range and outlook.task not in DECIDED:
             data += " --input-range RANGE"
+        if outlook.task is None:
+            data += " --task TASK"
         _output.message(f"\nnext: mobiledeploy quantize {path} --data {data} --out build")
     elif not report.keras:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
@@ -209,6 +211,8 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
         values = f"{outlook.classes:,} value{'' if outlook.classes == 1 else 's'}"
         words = ", ".join(text for text in (head, f"{values}{names}") if text)
         task = f"; taken for a {outlook.task} task" if outlook.task else ""
+        if outlook.takes and not outlook.task:
+            task = "; say `--task regression` if they are its input again, as of an autoencoder"
         yield _wrapped("head", f"{words}{task}")
     if not outlook.image:
         yield _wrapped("values", "the input is no image: photos cannot decide its ranges")

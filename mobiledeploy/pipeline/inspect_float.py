@@ -112,5 +112,7 @@ def _outputs(imported: Imported) -> tuple[Head, Task | None]:
     if imported.unsupported or not imported.classes:
         return "unknown", None
     graph = imported.graph
-    task = tasks.task_of(graph, imported.classes, None, graph.name)
+    task = None
+    if not tasks.may_be_input(graph, imported.classes):
+        task = tasks.task_of(graph, imported.classes, None, graph.name)
     return _HEADS.get(tasks.last_operator(graph), "none"), task

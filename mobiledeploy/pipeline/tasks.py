@@ -1,5 +1,6 @@
 """What the outputs of an imported network are: its `Task`, by its last operator or a user."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -45,11 +46,21 @@ def last_operator(graph: FloatGraph) -> str:
     return "" if node is None else node.op
 
 
+def may_be_input(graph: FloatGraph, outputs: int) -> bool:
+    """Whether outputs may be the input again, as of an autoencoder: as many, and no softmax."""
+    return (
+        outputs > 1
+        and last_operator(graph) != "softmax"
+        and outputs == math.prod(graph.input_shape)
+    )
+
+
 def task_of(graph: FloatGraph, outputs: int, given: Task | None, name: str) -> Task:
     """Return what a network's outputs are.
 
     A softmax is of classes; one sigmoid decides between two classes, several are labels. Without
-    either, several outputs are taken for logits of classes, and a single one for a number.
+    either, several outputs are taken for logits of classes, and a single one for a number. As many
+    outputs as inputs may be any of these, or the input again: a user has to say it.
 
     Args:
         graph: The network.
@@ -58,7 +69,7 @@ def task_of(graph: FloatGraph, outputs: int, given: Task | None, name: str) -> T
         name: Name of the file, for messages.
 
     Raises:
-        RequestError: What the user says does not fit the number of outputs.
+        RequestError: What the user says does not fit the number of outputs; or it has to be said.
         ConversionError: It is a softmax of one output.
     """
     if outputs == 1 and last_operator(graph) == "softmax":
@@ -68,6 +79,13 @@ def task_of(graph: FloatGraph, outputs: int, given: Task | None, name: str) -> T
             hint="train the network with a sigmoid as the activation of its one output",
         )
     if given is None:
+        if may_be_input(graph, outputs):
+            scores = "multi-label" if last_operator(graph) == "logistic" else "classification"
+            raise RequestError(
+                f"{name} gives as many values as it takes, {outputs}: expected to be told whether "
+                "they are its input again, as of an autoencoder, or belong to classes",
+                hint=f"`--task regression` for an autoencoder, `--task {scores}` for classes",
+            )
         if last_operator(graph) == "logistic":
             return "binary" if outputs == 1 else "multi-label"
         return "classification" if outputs > 1 else "regression"

@@ -44,6 +44,17 @@ def test_thesummary_names_the_photos_that_were_left_out_and_what_weights_gave() 
     assert REPORT.note in " ".join(text.split())
 
 
+def test_without_labels_no_column_of_a_table_is_empty() -> None:
+    files = tuple(
+        File(path=f"export/{name}", size=1234, sha256="0" * 64)
+        for name in ("model.tflite", "model.onnx")
+    )
+    lines = summary(dataclasses.replace(REPORT, scores=(), files=files), Path("build"))
+    assert lines.splitlines()[:4] == [
+        "model         bytes", "------------  -----", "model.tflite  1,234", "model.onnx    1,234"
+    ]  # fmt: skip
+
+
 def test_thesummary_is_short_and_ends_with_the_next_step() -> None:
     names = ("float", "ptq int8", "qat int8", "model.tflite", "model.onnx")
     report = dataclasses.replace(
@@ -97,6 +108,11 @@ def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
         "left out: +0.2 dB an image, standard error 0.3",
         "left out: +0.09 dB an image, less than 0.1",
     ]
+    none = tuple(dataclasses.replace(each, same=None) for each in report.rungs)
+    numbers = summary(dataclasses.replace(report, rungs=none), Path("build"))
+    assert "as float  " in text
+    assert "as float  " not in numbers
+    assert ["extremes", "12.9", "1.3", "kept"] in [line.split() for line in numbers.splitlines()]
     assert "not tried: technique 0, technique 7: the network answers as the float one" in text
     assert text.count("not tried: ") == len(get_args(WhyNotTried))
     assert "mobiledeploy[build]" in text

@@ -5,9 +5,12 @@ from pathlib import Path
 import graphs
 import handmade_keras
 import pytest
+import small_floats
 from handmade_keras import layer
+from typer.testing import CliRunner
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.cli.main import app
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.lint.report import KerasReport, QuantizeReport, RefusedLayer
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
@@ -21,6 +24,14 @@ pytestmark = pytest.mark.usefixtures("without_children")
 EXPORTS = Path(__file__).parents[1] / "network/importers/exports"
 RESCALING = layer("Rescaling", scale=1 / 127.5, offset=-1.0)
 CODE = layer("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wEAAAA="}})
+
+
+def test_what_may_be_an_autoencoder_is_taken_for_nothing(tmp_path: Path) -> None:
+    outlook = quantize_report(small_floats.file(tmp_path / "a.tflite", (7,), 7))
+    assert (outlook.takes, outlook.task) == (True, None)
+    done = CliRunner().invoke(app, ["inspect", str(tmp_path / "a.tflite")])
+    assert "say `--task regression` if they are its input again" in " ".join(done.stdout.split())
+    assert "--data FILE.npy --task TASK" in done.stderr
 
 
 def inspected(path: Path) -> tuple[KerasReport, QuantizeReport]:

@@ -29,6 +29,29 @@ def test_the_last_operator_and_the_number_of_outputs_show_the_task(
 
 
 @pytest.mark.parametrize(
+    ("outputs", "last", "asked"),
+    [
+        (12, "", "classification"),
+        (12, "logistic", "multi-label"),
+        (12, "softmax", None),
+        (11, "", None),
+    ],
+)
+def test_as_many_outputs_as_inputs_may_be_an_autoencoder(
+    outputs: int, last: str, asked: str | None
+) -> None:
+    graph = small_floats.graph((12,), outputs, last=last)
+    if asked is None:
+        assert tasks.task_of(graph, outputs, None, "a.onnx") == "classification"
+        return
+    with pytest.raises(RequestError, match="gives as many values as it takes, 12") as caught:
+        tasks.task_of(graph, outputs, None, "a.onnx")
+    assert f"`--task regression` for an autoencoder, `--task {asked}`" in str(caught.value.hint)
+    for given in ("regression", asked):
+        assert tasks.task_of(graph, outputs, given, "a.onnx") == given  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("given", "outputs", "message"),
     [
         ("binary", 3, "expected one output for a binary task, but a.onnx has 3"),
