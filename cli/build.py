@@ -397,6 +397,7 @@ NOT_TRIED: Final["Mapping[WhyNotTried, str]"] = {
     "not trainable": "a layer of this network cannot be trained",
     "synthetic images": "training needs real images or values",
     "few images": "there are too few images to judge it by",
+    "every image calibrates": "without the images that would judge the network has no int8 form",
     "no exact form": "with its numbers the runtimes would round differently",
 }
 

@@ -19,6 +19,7 @@ _UNTRIED: Final = {
     "trained": "fake quantisation trained this network, and a trial does not train",
     "synthetic images": "the held-back images are synthetic; name photos with `--data`",
     "few images": "there are too few held-back images, or photos",
+    "no exact form": "calibrated with these images, the network has no int8 form",
 }
 _TRIED: Final = {
     "logits": "`--head logits`, whose answers are not rounded to 1/256",

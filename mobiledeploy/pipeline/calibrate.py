@@ -25,6 +25,11 @@ from mobiledeploy.targets import float_tflite
 BATCH: Final = 64
 """Images whose extremes are taken together; the range is the mean of these."""
 
+NOT_FINITE: Final = (
+    "the network's weights, or the range of its input, are not those it was trained with"
+)
+"""Hint for a tensor that is NaN or infinite."""
+
 
 def calibrate(
     network: Network,
@@ -135,6 +140,5 @@ def _require_finite(extremes: npt.NDArray[np.float32], names: tuple[str, ...], s
         image, tensor = bad[np.lexsort(bad.T[::-1])][0]
         raise ConversionError(
             f"`{names[tensor]}` is NaN or infinite for calibration image {start + image}",
-            hint="the network's weights, or the range of its input, are not those it was trained "
-            "with",
+            hint=NOT_FINITE,
         )

@@ -20,7 +20,7 @@ from mobiledeploy.accuracy import one_layer
 from mobiledeploy.accuracy.agreement import compare, noise_of
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.codec import OMIT
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
@@ -49,9 +49,12 @@ from mobiledeploy.verify.outputs.parity import decided
 Helps: TypeAlias = Literal["logits", "photos", "effort"]
 """What may make int8 answer as the float network: files that end in the logits (`--head logits`),
 other calibration images, or more techniques (`--effort best`)."""
-WhyUntried: TypeAlias = Literal["not asked", "trained", "synthetic images", "few images"]
+WhyUntried: TypeAlias = Literal[
+    "not asked", "trained", "synthetic images", "few images", "no exact form"
+]
 """Why calibration images and techniques were not tried: nobody asked for it, fake quantisation
-trained the int8 network, the images are synthetic, or they are too few."""
+trained the int8 network, the images are synthetic, or they are too few; or the network has no int8
+form with them."""
 JUDGES: Final = 16
 """Images on which one layer at a time is quantised."""
 TRACED: Final = 8
@@ -254,6 +257,12 @@ def explain(
         dataset = open_dataset(os.fspath(data), purpose="calibration", progress=progress)
         photos = Photos(dataset=dataset, rows=np.arange(len(dataset.labels)))
     untried = _untried(build, photos) if attempts else "not asked"
+    trials = list(_logits_tried(build, quantised, threads))
+    if untried is None:
+        try:
+            trials += _trials(build, quantised, photos, threads=threads, progress=progress)
+        except ConversionError:
+            untried = "no exact form"
     return Explanation(
         network=build.network.architecture.name,
         task=build.contract.task,
@@ -264,11 +273,7 @@ def explain(
         traced=len(traced),
         layers=layers,
         changed=_changed(build, quantised, same),
-        trials=tuple(
-            _trials(
-                build, quantised, photos, tried=untried is None, threads=threads, progress=progress
-            )
-        ),
+        trials=tuple(trials),
         untried=untried,
         crop=None if photos is None else _crops(build, photos, threads, progress),
     )
@@ -441,16 +446,10 @@ def _answer(
     return Answer(classes=tuple(names[i] for i in np.flatnonzero(logits > 0)), margin=margin)
 
 
-def _trials(
-    build: _Build,
-    quantised: npt.NDArray[np.float32],
-    photos: Photos | None,
-    *,
-    tried: bool,
-    threads: int,
-    progress: Progress,
+def _logits_tried(
+    build: _Build, quantised: npt.NDArray[np.float32], threads: int
 ) -> Iterator[Trial]:
-    """Try what may help."""
+    """Try files that end in the logits, if these end in the scores of classes."""
     task, evaluation = build.contract.task, build.evaluation
     if build.contract.head == "softmax" and task == "classification":
         session = litert.load(tflite.write(build.integers), threads=threads)
@@ -461,8 +460,23 @@ def _trials(
                 for each in (scores, quantised)
             )
         )
-    if not tried:
-        return
+
+
+def _trials(
+    build: _Build,
+    quantised: npt.NDArray[np.float32],
+    photos: Photos | None,
+    *,
+    threads: int,
+    progress: Progress,
+) -> Iterator[Trial]:
+    """Try other calibration images, and more techniques.
+
+    Raises:
+        ConversionError: With these images the network has no int8 form.
+        RequestError: Too few of the photos are no held-back images.
+    """
+    task, evaluation = build.contract.task, build.evaluation
     calibration, judges = _divided(build, photos, threads, progress)
     if len(calibration) < FEWEST:
         raise RequestError(

@@ -7,6 +7,7 @@ Each rung is judged on representative images that decided nothing: by how many a
 of the float network, and by the noise of the logits.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -35,7 +36,7 @@ from mobiledeploy.network.simplify.from_network import from_network
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.pipeline.calibrate import calibrate
+from mobiledeploy.pipeline.calibrate import NOT_FINITE, calibrate
 from mobiledeploy.pipeline.distillation import Distillation
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
@@ -123,20 +124,26 @@ def climb(
         StorageError: The folder cannot be written.
     """
     last = LAST[effort]
-    if last == 0 or len(pixels) < LEAST:
+
+    def plain(why: WhyNotTried) -> Quantised:
+        """Quantise by the extremes of all images, of which none judges."""
         ranges = calibrate(network, pixels, threads=threads, progress=progress)
         return Quantised(
             network=network,
             uncorrected=network,
             ranges=ranges,
             integers=quantise(network, ranges),
-            not_tried=tuple(NotTried(name=name, why="few images") for name in TECHNIQUES[:last]),
+            not_tried=tuple(NotTried(name=name, why=why) for name in TECHNIQUES[:last]),
         )
+
+    if last == 0 or len(pixels) < LEAST:
+        return plain("few images")
     judges = np.arange(len(pixels)) % (JUDGES if len(pixels) >= FEWEST else 2) == 0
     few = len(pixels) < FEWEST
     deciding, judging = pixels[~judges], pixels[judges]
     maker = _Maker(network, deciding, distillation, few=few, threads=threads, progress=progress)
     expected = float_logits(network, judging, threads=threads)
+    _require_finite(expected, np.flatnonzero(judges), network)
     store = _Store(folder, progress)
     rungs, not_tried = list[Rung](), list[NotTried]()
     kept: tuple[Technique, ...] = ()
@@ -163,7 +170,8 @@ def climb(
                 made = maker.make(tried, None if best is None else best[0])
             except ConversionError:
                 if best is None:
-                    raise
+                    # A tensor that hardly varies on these images may do on the others.
+                    return plain("every image calibrates")
                 not_tried.append(NotTried(name=name, why="no exact form"))
                 continue
             run = logits_runner(made.integers, threads=threads)
@@ -195,7 +203,9 @@ def climb(
     quantised = best[0]
     if few:
         whole = _Maker(network, pixels, None, few=True, threads=threads, progress=progress)
-        quantised = whole.make(kept, None)
+        # What one half made is known to be right, if all images together have no exact form.
+        with contextlib.suppress(ConversionError):
+            quantised = whole.make(kept, None)
     return dataclasses.replace(quantised, rungs=tuple(rungs), not_tried=tuple(not_tried))
 
 
@@ -237,6 +247,23 @@ def why_left_out(gained: Gain) -> WhyLeftOut | None:
     if gained.mean is None or gained.error is None:
         return "chance"
     return None if gained.mean >= max(gained.error, GAIN) else "chance"
+
+
+def _require_finite(
+    logits: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], network: Network
+) -> None:
+    """Check logits as `calibrate` checks those of images that decide.
+
+    Raises:
+        ConversionError: They are NaN or infinite for an image.
+    """
+    bad = numbers[~np.isfinite(logits).all(axis=1)]
+    if len(bad):
+        raise ConversionError(
+            f"`{network.architecture.logits.name}` is NaN or infinite for calibration image "
+            f"{bad[0]}",
+            hint=NOT_FINITE,
+        )
 
 
 def _agreement_of(rung: Rung) -> Agreement:

@@ -348,12 +348,12 @@ class Rung:
 
 WhyNotTried: TypeAlias = Literal[
     "good enough", "changes nothing", "no TensorFlow", "not trainable", "synthetic images",
-    "few images", "no exact form",
+    "few images", "no exact form", "every image calibrates",
 ]  # fmt: skip
 """Why a technique was not tried: the network answers as the float one without it; it would change
 nothing; TensorFlow is not installed; a layer cannot be trained; there is nothing but synthetic
 images to train with, or too few to judge it by; its ranges or weights have no form that both
-runtimes round alike."""
+runtimes round alike; or the network has no int8 form without the images that would judge."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

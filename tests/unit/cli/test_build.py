@@ -113,7 +113,7 @@ def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
     assert "as float  " in text
     assert "as float  " not in numbers
     assert ["extremes", "12.9", "1.3", "kept"] in [line.split() for line in numbers.splitlines()]
-    assert "not tried: technique 0, technique 7: the network answers as the float one" in text
+    assert "not tried: technique 0, technique 8: the network answers as the float one" in text
     assert text.count("not tried: ") == len(get_args(WhyNotTried))
     assert "mobiledeploy[build]" in text
 

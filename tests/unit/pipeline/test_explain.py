@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from unit.cli.conftest import check
 
 from mobiledeploy.accuracy.agreement import EXACT, compare
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.cli.explain import summary
 from mobiledeploy.cli.main import app
 from mobiledeploy.data import evaluation
@@ -176,6 +176,23 @@ def test_what_a_trial_gave_and_left_out_is_said(
     assert "not plainly help: other calibration images (48 calibrate" in one_line(
         summary(explanation, 1)
     )
+
+
+def test_images_with_which_there_is_no_int8_form_are_said(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    def climb(*_: Any, **__: Any) -> None:
+        raise ConversionError("no scale")
+
+    for number, image in enumerate(evaluation.read(build / "evaluation.npz").pixels[:9]):
+        Image.fromarray(np.ascontiguousarray(image[::-1])).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(ladder, "climb", climb)
+    explanation = explain(build, data=tmp_path, attempts=True)
+    assert explanation.untried == "no exact form"
+    assert [trial.what for trial in explanation.trials] == ["logits"]
+    assert "the network has no int8 form" in one_line(summary(explanation, 1))
 
 
 def one_line(text: str) -> str:

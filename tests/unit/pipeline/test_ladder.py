@@ -9,6 +9,8 @@ from typing import Any
 import accuracy_networks
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mobiledeploy.accuracy import weight_rounding
 from mobiledeploy.accuracy.agreement import EXACT, Agreement, compare
@@ -17,7 +19,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.integer.graph import digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.ranges import Ranges
@@ -252,6 +254,108 @@ def test_few_images_judge_by_halves_and_then_all_decide(count: int) -> None:
         NETWORK, PIXELS[:count], None, few=True, threads=1, progress=lambda _: None
     )
     assert digest(few.integers) == digest(whole.make(kept, None).integers)  # type: ignore[arg-type]
+
+
+def rarely_alive(seed: int = 0) -> Network:
+    """Return a network with a layer that is dead on dark images, and whose sums are large."""
+    random, inputs = np.random.default_rng(seed), 32 * 32 * 3
+    kernel = random.normal(100 / inputs, 10 / inputs, (inputs, 4)).astype(np.float32)
+    hidden = {"kernel": kernel, "bias": np.full(4, -50, np.float32)}
+    logits = {
+        "kernel": random.standard_normal((4, 3)).astype(np.float32),
+        "bias": random.standard_normal(3).astype(np.float32),
+    }
+    graph = FloatGraph(
+        name="rare", input_shape=(32, 32, 3), output="logits",
+        nodes=(
+            FloatNode(
+                name="flat", op="reshape", inputs=(INPUT,), attributes={"shape": (inputs,)}
+            ),
+            FloatNode(
+                name="hidden", op="dense", inputs=("flat",), arrays=hidden, activation="relu"
+            ),
+            FloatNode(name="logits", op="dense", inputs=("hidden",), arrays=logits),
+        ),
+    )  # fmt: skip
+    return to_network(graph, accuracy_networks.SCALING)
+
+
+@pytest.mark.parametrize("count", [8, 20, 31, 32, 48])
+@pytest.mark.parametrize("bright", [0, 1, 2])
+def test_what_all_images_calibrate_is_quantised_whichever_of_them_judge(
+    count: int, bright: int
+) -> None:
+    """Image 0 judges; 1 and 2 decide, or one of them judges its half."""
+    network = rarely_alive()
+    pixels = np.random.default_rng(count).integers(0, 60, (count, 32, 32, 3)).astype(np.uint8)
+    pixels[bright] = 255 - pixels[bright]
+    quick = climb(network, pixels, "quick", threads=2)
+    made = climb(network, pixels, "default", threads=2)
+    judges = bright % (4 if count >= 32 else 2) == 0
+    assert ({each.why for each in made.not_tried} == {"every image calibrates"}) == judges
+    assert (made.rungs == ()) == judges
+    if judges:
+        assert digest(made.integers) == digest(quick.integers)
+        assert len(made.not_tried) == ladder.LAST["default"]
+    with pytest.raises(ConversionError, match="expected sums below"):
+        climb(network, np.delete(pixels, bright, axis=0), "default", threads=2)
+
+
+@given(
+    seed=st.integers(0, 99),
+    count=st.integers(8, 40),
+    bright=st.sets(st.integers(0, 39), max_size=6),
+    half=st.sets(st.integers(0, 39), max_size=6),
+)
+@settings(max_examples=12, deadline=None)
+def test_a_network_that_can_be_quantised_is_with_any_effort(
+    seed: int, count: int, bright: set[int], half: set[int]
+) -> None:
+    network = rarely_alive(seed)
+    pixels = np.random.default_rng(seed).integers(0, 60, (count, 32, 32, 3)).astype(np.uint8)
+    for row in bright & set(range(count)):
+        pixels[row] = 255 - pixels[row]
+    for row in half & set(range(count)):
+        pixels[row] += 70
+    try:
+        climb(network, pixels, "quick")
+    except ConversionError:
+        with pytest.raises(ConversionError):
+            climb(network, pixels, "default")
+        return
+    climb(network, pixels, "default")
+
+
+def test_what_one_half_made_stays_if_all_have_no_exact_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = ladder._Maker.make
+    half = climb(NETWORK, PIXELS[:9], "default", threads=2)
+
+    def make(self: Any, techniques: Any, best: Any) -> Quantised:
+        if len(self._pixels) == 9:
+            raise ConversionError("no scale")
+        last.append(real(self, techniques, best))
+        return last[-1]
+
+    last = list[Quantised]()
+    monkeypatch.setattr(ladder._Maker, "make", make)
+    made = climb(NETWORK, PIXELS[:9], "default", threads=2)
+    kept = [quantised for quantised, rung in zip(last, made.rungs, strict=True) if rung.kept]
+    assert digest(made.integers) == digest(kept[-1].integers) != digest(half.integers)
+
+
+def test_an_image_that_judges_and_gives_nan_is_refused_by_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def logits(network: Network, pixels: Any, *, threads: int) -> Any:
+        made = float_logits(network, pixels, threads=threads)
+        made[3] = np.nan
+        return made
+
+    monkeypatch.setattr(ladder, "float_logits", logits)
+    with pytest.raises(ConversionError, match="NaN or infinite for calibration image 12"):
+        climb(NETWORK, PIXELS, "default", threads=2)
 
 
 @pytest.mark.parametrize("task", ["regression", "multi-label", "binary"])
