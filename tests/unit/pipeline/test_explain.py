@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from unit.cli.conftest import check
 
 from mobiledeploy.accuracy.agreement import EXACT, compare
+from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.cli.explain import summary
 from mobiledeploy.cli.main import app
@@ -160,10 +161,12 @@ def test_what_a_trial_gave_and_left_out_is_said(
         Image.fromarray(np.ascontiguousarray(image[::-1])).save(tmp_path / f"{number}.png")
     explanation = explain(build, data=tmp_path, attempts=True, threads=2)
     assert not trained
+    check(json.loads(codec.to_json(explanation)), "explain")
     assert "without distillation (training needs TensorFlow" in one_line(summary(explanation, 1))
     obstacle = None
     explanation = explain(build, data=tmp_path, attempts=True, threads=2)
     assert trained == [36]  # those that do not judge inside the ladder
+    check(json.loads(codec.to_json(explanation)), "explain")
     trials = {trial.what: trial for trial in explanation.trials}
     assert not trials["effort"].not_tried
     for trial in (trials["photos"], trials["effort"]):
