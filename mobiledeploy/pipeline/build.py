@@ -271,7 +271,14 @@ def _warnings(
             verb="calibrate",
         ),
         *(f"before training, {warning}" for warning in order),
-        *float_agreement.one_class(logits, labels, "classification", names),
+        *float_agreement.one_class(
+            logits,
+            labels,
+            "classification",
+            names,
+            helps="train longer (`--epochs`) or with a lower `--learning-rate`; weights need the "
+            "`--input-range` that they were trained with",
+        ),
         *float_agreement.words(agreement, ("more photos", qat)),
     )
 

@@ -69,6 +69,8 @@ def one_class(
     labels: npt.NDArray[np.int64] | None,
     task: Task,
     names: Sequence[str],
+    *,
+    helps: str = "if they are of several classes, check the input range",
 ) -> list[str]:
     """Return a warning if the float network gives one class for all images.
 
@@ -79,6 +81,7 @@ def one_class(
         labels: Their classes; None if they are not known.
         task: What the outputs are.
         names: Names of the classes.
+        helps: What may be wrong, in words.
     """
     if task not in {"classification", "binary"} or len(logits) < FEW:
         return []
@@ -87,6 +90,6 @@ def one_class(
         return []
     warning = (
         f"the float network gives the class `{names[int(given[0])]}` for all {len(logits)} images "
-        "that are held back: if they are of several classes, check the input range"
+        f"that are held back: {helps}"
     )
     return [warning]

@@ -127,6 +127,7 @@ def test_a_network_that_gives_one_class_for_all_photos_is_warned_of() -> None:
 
     (said,) = warnings(np.eye(10, dtype=np.float32)[[3] * 10])
     assert said.startswith("the float network gives the class `3` for all 10 images")
+    assert "train longer (`--epochs`)" in said
     assert not warnings(np.eye(10, dtype=np.float32))
     (said,) = warnings(np.eye(10, dtype=np.float32), ("a.png",))
     assert said == (
