@@ -99,7 +99,8 @@ def _measure(
         folder=folder, arch="v2", alpha=alpha, image_size=size, classes=1000,
         trained=weights is not None,
     )  # fmt: skip
-    task.save(pixels, pixels[:1], np.full(1, NO_LABEL, np.int64))
+    task.save_images(pixels, pixels[:1], np.full(1, NO_LABEL, np.int64))
+    task.save()
     if weights:
         shutil.copyfile(weights, task.weights)
     else:

@@ -6,7 +6,7 @@ advises where the defaults are slow; the last with ranges by entropy or by a per
 
 from peer import float_onnx
 from peer.record import Made, Stopwatch
-from peer.task import Task, keras_input
+from peer.task import Task
 
 
 def make(task: Task, watch: Stopwatch, variant: str = "") -> list[Made]:
@@ -29,7 +29,7 @@ def make(task: Task, watch: Stopwatch, variant: str = "") -> list[Made]:
         prepared = str(task.folder / f"prepared{variant}.onnx")
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         name = onnxruntime.InferenceSession(prepared).get_inputs()[0].name
-    images = keras_input(task.calibration())
+    images = task.inputs(task.calibration())
     file = f"ort_static{variant}.onnx"
 
     class Images(quantization.CalibrationDataReader):
