@@ -22,7 +22,10 @@ from peer.make import MISSING_PACKAGE, made_of
 from peer.ratios import ratios
 from peer.task import Task, invent_images, move_off_grid, read_build, read_photos
 
-from mobiledeploy.spec.config import ALPHAS
+from mobiledeploy.network.simplify.passes import simplify
+from mobiledeploy.network.simplify.to_network import to_network
+from mobiledeploy.pipeline.prepare import read_model
+from mobiledeploy.spec.config import ALPHAS, SCALINGS
 from mobiledeploy.verify.outputs.image_sets import evenly
 
 FLOATS = ("float_tflite", "float_onnx")
@@ -86,6 +89,14 @@ def _options() -> argparse.Namespace:
         "training and judged by those of its test",
     )
     parser.add_argument(
+        "--model",
+        type=Path,
+        help="a float .keras, .h5, .onnx or .tflite, as `mobiledeploy quantize` takes it",
+    )
+    parser.add_argument(
+        "--input-range", choices=tuple(SCALINGS), default="-1..1", help="of the input of --model"
+    )
+    parser.add_argument(
         "--relu", action="store_true", help="ReLU for ReLU6, through which nothing is rescaled"
     )
     parser.add_argument(
@@ -116,10 +127,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if options.images and not options.labels:
+    if options.images and not options.labels and not options.model:
         parser.error("--images needs --labels: folders are matched to outputs by name")
-    if options.build and (options.weights or options.images or options.judges is not None):
-        parser.error("--build brings its weights and images, and all images of its test judge")
+    if sum(map(bool, (options.weights, options.build, options.model))) > 1:
+        parser.error("--weights, --build and --model each are a network: give one")
+    if options.build and (options.images or options.judges is not None):
+        parser.error("--build brings its images, and all images of its test judge")
     if options.off_grid and not options.weights:
         parser.error("--off-grid needs --weights")
     if options.reuse and not options.keep:
@@ -165,7 +178,19 @@ def _prepare(folder: Path, options: argparse.Namespace) -> tuple[Task, dict[str,
     """Fill the folder with weights and images; return the task, and what the table says of it."""
     for earlier in ("weights.h5", "network.npz"):
         (folder / earlier).unlink(missing_ok=True)
-    task, evaluation = (_of_build if options.build else _of_weights)(folder, options)
+    if options.build:
+        task, evaluation = _of_build(folder, options)
+    elif options.model:
+        task = _of_model(folder, options)
+        evaluation = _save_photos(task, options)
+    else:
+        task = _of_weights(folder, options)
+        evaluation = _save_photos(task, options)
+        if not options.weights:
+            task.save()
+            problem = _make("random_weights", folder).get("problem")
+            if problem:
+                raise SystemExit(f"error: random weights: {problem}")
     name = task.network().architecture.name
     changes = {"weights off the int8 grid": options.off_grid}
     if options.relu or options.spread:
@@ -199,38 +224,57 @@ def _of_build(folder: Path, options: argparse.Namespace) -> tuple[Task, int]:
     return task, len(test.pixels)
 
 
-def _of_weights(folder: Path, options: argparse.Namespace) -> tuple[Task, int]:
-    """Write weights and photos, or what takes their place; return the task, and how many judge."""
-    classes = options.classes or 1000
-    if options.images:
-        names = options.labels.read_text().splitlines()
-        classes = len(names)
-        pixels, labels = read_photos(options.images, names, options.image_size, seed=0)
-    else:
-        pixels, labels = invent_images(options.calibration + INVENTED, options.image_size, seed=0)
-    _require(len(pixels) - 1, options.calibration)
+def _of_model(folder: Path, options: argparse.Namespace) -> Task:
+    """Write the network of a model file; return its task."""
+    graph = simplify(read_model(options.model).graph).graph
+    network = to_network(graph, SCALINGS[options.input_range])
+    height, *others = network.architecture.input_shape
+    if others != [height, 3]:
+        raise SystemExit(f"error: expected square images, received {[height, *others]}")
+    return Task(
+        folder=folder,
+        arch=None,
+        alpha=None,
+        image_size=height,
+        classes=network.architecture.classes,
+        trained=True,
+        scaling=network.architecture.scaling,
+    ).with_network(network)
+
+
+def _of_weights(folder: Path, options: argparse.Namespace) -> Task:
+    """Write the weights, if there are some; return the task."""
     task = Task(
         folder=folder,
         arch=options.arch,
         alpha=options.alpha,
         image_size=options.image_size,
-        classes=classes,
+        classes=len(options.labels.read_text().splitlines())
+        if options.labels
+        else options.classes or 1000,
         trained=options.weights is not None,
     )
-    first = options.calibration if options.judges is None else len(pixels) - options.judges
-    if not options.calibration <= first < len(pixels):
-        raise SystemExit(f"error: no {options.judges} of {len(pixels)} images are left to judge")
-    task.save_images(pixels[: options.calibration], pixels[first:], labels[first:])
     if options.weights:
         task.weights.write_bytes(options.weights.read_bytes())
         if options.off_grid:
             move_off_grid(task.weights, seed=0)
+    return task
+
+
+def _save_photos(task: Task, options: argparse.Namespace) -> int:
+    """Write photos, or what takes their place; return how many judge."""
+    size, count = task.image_size, options.calibration
+    if options.images:
+        names = options.labels.read_text().splitlines() if options.labels else None
+        pixels, labels = read_photos(options.images, names, size, seed=0)
     else:
-        task.save()
-        problem = _make("random_weights", folder).get("problem")
-        if problem:
-            raise SystemExit(f"error: random weights: {problem}")
-    return task, len(pixels) - first
+        pixels, labels = invent_images(count + INVENTED, size, seed=0)
+    _require(len(pixels) - 1, count)
+    first = count if options.judges is None else len(pixels) - options.judges
+    if not count <= first < len(pixels):
+        raise SystemExit(f"error: no {options.judges} of {len(pixels)} images are left to judge")
+    task.save_images(pixels[:count], pixels[first:], labels[first:])
+    return int(len(pixels) - first)
 
 
 def _require(images: int, calibration: int) -> None:

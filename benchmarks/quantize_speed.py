@@ -131,7 +131,7 @@ def _images(folder: Path | None, size: int) -> Pixels:
         natural = image_sets.natural((size, size, 3), images=CALIBRATION_IMAGES)
         return natural.pixels(0, len(natural))
     dataset = sources.open_dataset(str(folder), purpose="calibration")
-    rows = calibration_rows(dataset)
+    rows = calibration_rows(dataset.splits["train"], CALIBRATION_IMAGES)
     return np.array(load_pixels(dataset, rows, Preprocessing(image_size=size)).pixels)
 
 

@@ -127,21 +127,24 @@ def read_build(path: Path) -> tuple["Network", Images, Images]:
 
 
 def read_photos(
-    path: Path, names: list[str], image_size: int, seed: int
+    path: Path, names: list[str] | None, image_size: int, seed: int
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
     """Return a folder's photos in random order with their labels.
 
     Args:
         path: One sub-folder a class.
-        names: Class names in the order of the network's outputs, by which folders are matched.
+        names: Class names in the order of the network's outputs, by which folders are matched;
+            None: the photos have no labels.
         image_size: Pixels.
         seed: Of the order.
     """
     dataset = photos.load(path, purpose="comparison")
-    unknown = sorted(set(dataset.class_names) - set(names))
-    if unknown:
-        raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a class of the network")
-    label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
+    label_of = np.full(len(dataset.class_names), NO_LABEL, np.int64)
+    if names is not None:
+        unknown = sorted(set(dataset.class_names) - set(names))
+        if unknown:
+            raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a network's class")
+        label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
     order = np.random.default_rng(seed).permutation(len(dataset.labels))
     images = load_pixels(dataset, order, Preprocessing(image_size=image_size))
     return images.pixels, label_of[images.labels]
