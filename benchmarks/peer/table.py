@@ -83,11 +83,13 @@ def _test(counts: dict[str, Any], first: str, second: str) -> str:
 
 
 def _pairs(result: dict[str, Any]) -> list[str]:
+    """Return a table of the paired tests, for each of our files the best of the others first."""
     rows = [["ours", "other", "as float", "only ours, only other, p"]]
-    for pair in result["pairs"]:
-        counts = [result["files"][pair[key]]["as_float"] for key in ("ours", "other")]
+    as_float = {name: file["as_float"] for name, file in result["files"].items()}
+    for pair in sorted(result["pairs"], key=lambda pair: (pair["ours"], -as_float[pair["other"]])):
+        counts = f"{as_float[pair['ours']]}, {as_float[pair['other']]}"
         test = _test(pair, "only_ours", "only_other")
-        rows.append([pair["ours"], pair["other"], f"{counts[0]}, {counts[1]}", test])
+        rows.append([pair["ours"], pair["other"], counts, test])
     return _grid(rows)
 
 

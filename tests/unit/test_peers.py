@@ -86,6 +86,17 @@ def test_paired_counts_are_of_the_images_on_which_two_files_differ(
     ]  # fmt: skip
 
 
+def test_the_best_of_the_other_tools_stands_first(peer: Import) -> None:
+    counts = {"only_ours": 0, "only_other": 0, "p": 1.0}
+    result = {
+        "files": {"ours": {"as_float": 9}, "worse": {"as_float": 5}, "best": {"as_float": 8}},
+        "pairs": [{"ours": "ours", "other": name, **counts} for name in ("worse", "best")],
+    }
+    lines = peer("table")._pairs(result)
+    assert [line.split()[1] for line in lines[1:]] == ["best", "worse"]
+    assert lines[1].split()[2:] == ["9,", "8", "0,", "0,", "1"]
+
+
 @pytest.mark.parametrize(
     ("file", "same"),
     [
