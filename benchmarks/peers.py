@@ -44,10 +44,12 @@ WAYS = (
     "ort_static",
     "ort_static_per_channel",
     "ort_static_per_channel_u8",
-    "ort_static_entropy",
+    "ort_static_moving_average",
     "ort_static_percentile",
+    "ort_static_percentile_9999",
+    "ort_static_entropy",
 )
-ONLY_IF_ASKED = ("keras_qat",)
+ONLY_IF_ASKED = ("keras_qat", "ort_static_entropy")
 """Not among the default ways: what README.md says of it."""
 STARTS_FROM = {
     way: start
@@ -117,7 +119,9 @@ def _options() -> argparse.Namespace:
         "--judges", type=int, help="the last N photos judge; default: all that do not calibrate"
     )
     parser.add_argument("--rounds", type=int, default=60, help="rounds of the latency measurement")
-    parser.add_argument("--ways", help="comma-separated; default: all but keras_qat")
+    parser.add_argument(
+        "--ways", help=f"comma-separated; default: all but {' and '.join(ONLY_IF_ASKED)}"
+    )
     parser.add_argument("--keep", type=Path, help="folder in which to keep all files")
     parser.add_argument(
         "--reuse",

@@ -26,8 +26,10 @@ VARIANTS = {
     "litert_quantizer_oscar": ("edge_quantizer", "litert_quantizer", "OSCAR"),
     "ort_static_per_channel": ("ort_static", "_per_channel"),
     "ort_static_per_channel_u8": ("ort_static", "_per_channel_u8"),
-    "ort_static_entropy": ("ort_static", "_entropy"),
+    "ort_static_moving_average": ("ort_static", "_moving_average"),
     "ort_static_percentile": ("ort_static", "_percentile"),
+    "ort_static_percentile_9999": ("ort_static", "_percentile_9999"),
+    "ort_static_entropy": ("ort_static", "_entropy"),
 }
 """Tools that are a module with an argument; all others have a module of their name."""
 

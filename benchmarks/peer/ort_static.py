@@ -1,7 +1,8 @@
 """ONNX Runtime's `quantize_static` in QDQ form.
 
 Its variants: defaults; per channel; per channel with uint8 activations, which its documentation
-advises where the defaults are slow; the last with ranges by entropy or by a percentile.
+advises where the defaults are slow; the last with other ranges: the mean of the images' extremes,
+the 99.999th or the 99.99th percentile, or by entropy.
 """
 
 from peer import float_onnx
@@ -21,8 +22,14 @@ def make(task: Task, watch: Stopwatch, variant: str = "") -> list[Made]:
         "": {},
         "_per_channel": {"per_channel": True},
         "_per_channel_u8": unsigned,
-        "_entropy": {**unsigned, "calibrate_method": methods.Entropy},
+        "_moving_average": {**unsigned, "extra_options": {"CalibMovingAverage": True}},
         "_percentile": {**unsigned, "calibrate_method": methods.Percentile},
+        "_percentile_9999": {
+            **unsigned,
+            "calibrate_method": methods.Percentile,
+            "extra_options": {"CalibPercentile": 99.99},
+        },
+        "_entropy": {**unsigned, "calibrate_method": methods.Entropy},
     }[variant]
     with watch.step("read"):
         source = str(task.folder / float_onnx.FILE)
