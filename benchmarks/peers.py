@@ -297,7 +297,7 @@ def _take_or_make(way: str, folder: Path, options: argparse.Namespace) -> dict[s
         complete = all((folder / file["file"]).exists() for file in record["files"])
         if complete and record["made_of"] == made_of(way, folder):
             print(f"{way}: as it was made before", file=sys.stderr, flush=True)
-            return record
+            return {**record, "reused": True}
     path.unlink(missing_ok=True)
     return _make(way, folder)
 
