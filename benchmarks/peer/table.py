@@ -42,8 +42,8 @@ def _ways(result: dict[str, Any]) -> list[list[str]]:
         costs = [_seconds(way["costs"].get(step)) for step in STEPS]
         float_file = _seconds(way["float_file"])
         memory = f"{way['peak_memory'] / 1e6:.0f}"
-        name = f"{name} (made before)" if way.get("reused") else name
-        rows.append([name, costs[0], float_file, *costs[1:], _seconds(way["total"]), memory])
+        shown = f"{name} (made before)" if way.get("reused") else name
+        rows.append([shown, costs[0], float_file, *costs[1:], _seconds(way["total"]), memory])
     return rows
 
 

@@ -1,6 +1,8 @@
 """`benchmarks/peers.py` compares tools on the same function, image by image."""
 
+import argparse
 import importlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +119,36 @@ def test_what_was_made_of_other_weights_or_images_is_made_again(
     path = tmp_path / file
     path.write_bytes(path.read_bytes() + b" ")
     assert (made_of("ort_static_entropy", tmp_path) == before) == same
+
+
+@pytest.mark.parametrize(
+    ("way", "changed", "taken"),
+    [
+        ("keras_ptq", "", True),
+        ("ours_default", "", False),
+        ("keras_ptq", "calibration.npy", False),
+        ("keras_ptq", "keras_ptq.tflite", False),
+    ],
+)
+def test_only_what_other_tools_made_of_the_same_is_taken(
+    peer: Import,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    changed: str,
+    taken: bool,
+) -> None:
+    saved(peer, tmp_path, labels=[0, 1]).weights.write_bytes(b"weights")
+    files = [{"file": f"{way}.tflite"}]
+    (tmp_path / f"{way}.tflite").write_bytes(b"file")
+    record = {"files": files, "made_of": peer("make").made_of(way, tmp_path)}
+    (tmp_path / f"{way}.json").write_text(json.dumps(record))
+    if changed:
+        (tmp_path / changed).rename(tmp_path / "gone")
+    peers = importlib.import_module("peers")
+    monkeypatch.setattr(peers, "_make", lambda way, folder: {"anew": f"{folder}/{way}"})
+    received = peers._take_or_make(way, tmp_path, argparse.Namespace(reuse=True))
+    assert received == ({**record, "reused": True} if taken else {"anew": f"{tmp_path}/{way}"})
 
 
 def saved(peer: Import, folder: Path, labels: list[int]) -> Any:
