@@ -9,7 +9,6 @@ See README.md beside this file. Its exit status does not depend on the results.
 
 import argparse
 import dataclasses
-import itertools
 import os
 import shutil
 import sys
@@ -19,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from peer.task import move_off_grid, read_photos
+from peer.channel_spread import spread, without_relu6
+from peer.task import move_off_grid, read_build, read_photos
 
 from mobiledeploy.accuracy.agreement import compare
-from mobiledeploy.data import pixel_store
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.integer.certify import exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
@@ -30,8 +29,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models.registry import architecture
 from mobiledeploy.network import weight_matching
 from mobiledeploy.network.fold import fold
-from mobiledeploy.network.network import Network, load_network
-from mobiledeploy.ops.weights import Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.pipeline import build, ladder
 from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
@@ -42,8 +40,6 @@ from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.verify.outputs.accuracy import wilson
 
 THREADS = os.cpu_count() or 1
-SPREAD = 3.0
-"""Channels are rescaled by powers of two from minus to plus this."""
 DIGITS_CALIBRATION = 256
 
 
@@ -105,49 +101,15 @@ def _v1(folder: Path) -> Case:
     """Train V1 0.25 on the built-in digits, and spread its channels."""
     config = defaults.decide(arch="v1", qat_steps=0, threads=THREADS)
     build.build(config, folder / "digits")
-    network = load_network(folder / "digits/train/network.npz")
-    splits = pixel_store.read(folder / "digits/data")
-    train, test = splits["train"], splits["test"]
+    network, train, test = read_build(folder / "digits")
     return Case(
         name="V1 0.25 32, digits, ReLU, channels spread over 2^-3..3",
-        network=spread(network, seed=0),
+        network=spread(without_relu6(network), seed=0),
         calibration=np.array(train.pixels[:DIGITS_CALIBRATION]),
         judges=np.array(test.pixels),
         labels=test.labels,
         augment="digits",
         learning_rate=1e-3,
-    )
-
-
-def spread(network: Network, seed: int) -> Network:
-    """Return a network of the same function, whose channels differ in size.
-
-    `relu6(s x)` is not `s relu6(x)`: the layers clip at 0 only, and this is the float reference.
-
-    Args:
-        network: Layers one after the other, as those of V1.
-        seed: Of the powers of two.
-    """
-    rng = np.random.default_rng(seed)
-    layers = tuple(
-        dataclasses.replace(layer, activation="relu" if layer.activation == "relu6" else "none")
-        for layer in network.architecture.layers
-    )
-    weights = dict(network.weights)
-    for before, after in itertools.pairwise(layers):
-        if not (before.has_weights and after.has_weights):
-            continue
-        factors = (2 ** rng.uniform(-SPREAD, SPREAD, before.out_channels)).astype(np.float32)
-        out, into = weights[before.name], weights[after.name]
-        # HWIO, or HWC1 of a depthwise kernel, whose channels are those of its input.
-        along = factors[:, np.newaxis]
-        scaled = out.kernel * (along if before.op == "depthwise" else factors)
-        weights[before.name] = Weights(kernel=scaled, bias=out.bias * factors)
-        weights[after.name] = dataclasses.replace(into, kernel=into.kernel / along)
-    return dataclasses.replace(
-        network,
-        architecture=dataclasses.replace(network.architecture, layers=layers),
-        weights=weights,
     )
 
 

@@ -99,7 +99,8 @@ def _measure(
         folder=folder, arch="v2", alpha=alpha, image_size=size, classes=1000,
         trained=weights is not None,
     )  # fmt: skip
-    task.save(pixels, pixels[:1], np.full(1, NO_LABEL, np.int64))
+    task.save_images(pixels, pixels[:1], np.full(1, NO_LABEL, np.int64))
+    task.save()
     if weights:
         shutil.copyfile(weights, task.weights)
     else:
@@ -130,7 +131,7 @@ def _images(folder: Path | None, size: int) -> Pixels:
         natural = image_sets.natural((size, size, 3), images=CALIBRATION_IMAGES)
         return natural.pixels(0, len(natural))
     dataset = sources.open_dataset(str(folder), purpose="calibration")
-    rows = calibration_rows(dataset)
+    rows = calibration_rows(dataset.splits["train"], CALIBRATION_IMAGES)
     return np.array(load_pixels(dataset, rows, Preprocessing(image_size=size)).pixels)
 
 

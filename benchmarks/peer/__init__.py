@@ -1,6 +1,7 @@
 """Other tools that make int8 files of the same trained weights, compared with ours.
 
 `task`: the weights and images that every tool gets.
+`channel_spread`: the same function with channels of different sizes.
 `make`: runs one tool in a process of its own.
 `record`: the result of a tool.
 `ours`, `keras_ptq`, `keras_qat`, `edge_quantizer`, `ort_static`, `onnx2tf`: one module a tool.

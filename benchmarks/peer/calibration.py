@@ -17,9 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy.models.registry import architecture
-from mobiledeploy.network import weight_matching
-from mobiledeploy.network.fold import fold
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline import calibrate
@@ -33,10 +30,7 @@ OURS, TENSORFLOW = "ours", "tensorflow"
 def main() -> None:
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     task = Task.load(folder)
-    layers = architecture(
-        task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes
-    )
-    network = fold(layers, weight_matching.load(task.weights, layers).variables)
+    network = task.network()
     images, threads = task.calibration(), os.cpu_count() or 1
     ways: Mapping[str, Callable[[], Ranges]] = {
         OURS: lambda: calibrate.calibrate(network, images, threads=threads),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from peer import keras_model
 from peer.record import Made, Stopwatch, describe_tflite
-from peer.task import Task, keras_input
+from peer.task import Task
 from peer.tflite_to_onnx import to_onnx
 
 
@@ -15,7 +15,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         import tf2onnx  # noqa: F401
     with watch.step("read"):
         model = keras_model.read(task)
-    images = keras_input(task.calibration())
+    images = task.inputs(task.calibration())
 
     def representative() -> Iterator[list[object]]:
         for image in images:

@@ -2,7 +2,7 @@
 
 from peer import keras_model
 from peer.record import Made, Stopwatch, describe_tflite
-from peer.task import Task, keras_input
+from peer.task import Task
 from peer.tflite_to_onnx import to_onnx
 
 BATCH = 32
@@ -22,7 +22,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         import tf_keras
     with watch.step("read"):
         model = keras_model.read(task)
-    images = keras_input(task.calibration())
+    images = task.inputs(task.calibration())
     with watch.step("calibrate"):
         classes = model.predict(images, batch_size=BATCH, verbose=0).argmax(axis=1)
         model = tfmot.quantization.keras.quantize_model(model)

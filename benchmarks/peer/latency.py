@@ -26,7 +26,7 @@ def measure(task: Task, files: list[Made], rounds: int) -> dict[str, list[float]
     loaded = {}
     for made in files:
         run, dtype = load(task.folder, made)
-        loaded[made.file] = run, feed(made, image, dtype)
+        loaded[made.file] = run, feed(task, made, image, dtype)
     names = list(loaded)
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {name: [] for name in names}

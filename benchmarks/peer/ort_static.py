@@ -1,12 +1,13 @@
 """ONNX Runtime's `quantize_static` in QDQ form.
 
 Its variants: defaults; per channel; per channel with uint8 activations, which its documentation
-advises where the defaults are slow; the last with ranges by entropy or by a percentile.
+advises where the defaults are slow; the last with other ranges: the mean of the images' extremes,
+the 99.999th or the 99.99th percentile, or by entropy.
 """
 
 from peer import float_onnx
 from peer.record import Made, Stopwatch
-from peer.task import Task, keras_input
+from peer.task import Task
 
 
 def make(task: Task, watch: Stopwatch, variant: str = "") -> list[Made]:
@@ -21,15 +22,21 @@ def make(task: Task, watch: Stopwatch, variant: str = "") -> list[Made]:
         "": {},
         "_per_channel": {"per_channel": True},
         "_per_channel_u8": unsigned,
-        "_entropy": {**unsigned, "calibrate_method": methods.Entropy},
+        "_moving_average": {**unsigned, "extra_options": {"CalibMovingAverage": True}},
         "_percentile": {**unsigned, "calibrate_method": methods.Percentile},
+        "_percentile_9999": {
+            **unsigned,
+            "calibrate_method": methods.Percentile,
+            "extra_options": {"CalibPercentile": 99.99},
+        },
+        "_entropy": {**unsigned, "calibrate_method": methods.Entropy},
     }[variant]
     with watch.step("read"):
         source = str(task.folder / float_onnx.FILE)
         prepared = str(task.folder / f"prepared{variant}.onnx")
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         name = onnxruntime.InferenceSession(prepared).get_inputs()[0].name
-    images = keras_input(task.calibration())
+    images = task.inputs(task.calibration())
     file = f"ort_static{variant}.onnx"
 
     class Images(quantization.CalibrationDataReader):

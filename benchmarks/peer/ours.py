@@ -25,9 +25,8 @@ def make(task: Task, watch: Stopwatch, effort: Effort = "quick") -> list[Made]:
         from mobiledeploy.formats.model_file import of_bytes
         from mobiledeploy.integer.certify import certify
         from mobiledeploy.integer.quantise import quantise
-        from mobiledeploy.models.registry import architecture
-        from mobiledeploy.network import weight_matching
-        from mobiledeploy.network.fold import fold
+        from mobiledeploy.models import registry  # noqa: F401
+        from mobiledeploy.network import fold, weight_matching  # noqa: F401
         from mobiledeploy.pipeline import ladder
         from mobiledeploy.targets import onnx as onnx_file
         from mobiledeploy.targets import tflite as tflite_file
@@ -36,10 +35,7 @@ def make(task: Task, watch: Stopwatch, effort: Effort = "quick") -> list[Made]:
         from mobiledeploy.verify.outputs.int8_files import Options
         from mobiledeploy.verify.outputs.opened_file import HERE, open_file
     with watch.step("read"):
-        layers = architecture(
-            task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes
-        )
-        network = fold(layers, weight_matching.load(task.weights, layers).variables)
+        network = task.network()
     images = task.calibration()
     with watch.step("calibrate"):
         made = ladder.climb(network, images, effort, threads=os.cpu_count() or 1)
@@ -61,12 +57,13 @@ def make(task: Task, watch: Stopwatch, effort: Effort = "quick") -> list[Made]:
         if not report.holds:
             raise SystemExit(report.verdict)
     scale, zero_point = float(graph.input.scale), graph.input.zero_point
+    scaling = network.architecture.scaling
     pair = [
-        Made(file=f"{stem}{end}", scale=scale, zero_point=zero_point, mean=128.0, std=128.0)
+        Made(file=f"{stem}{end}", scale=scale, zero_point=zero_point, scaling=scaling)
         for end in (".tflite", ".onnx")
     ]
     if effort != "quick":
         return pair
     float_io = onnx_file.write(graph, certificates, io="float32")
     (task.folder / "ours_float_io.onnx").write_bytes(float_io)
-    return [*pair, Made(file="ours_float_io.onnx", mean=128.0, std=128.0)]
+    return [*pair, Made(file="ours_float_io.onnx", scaling=scaling)]

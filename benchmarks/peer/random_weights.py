@@ -2,7 +2,7 @@
 
 from peer import keras_model
 from peer.record import Made, Stopwatch
-from peer.task import Task, keras_input
+from peer.task import Task
 
 MEASURED = 32
 """Images whose statistics the batch norms use, so that activations neither vanish nor overflow."""
@@ -18,6 +18,6 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
     for layer in model.layers:
         if isinstance(layer, tf_keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    model(keras_input(task.calibration()[:MEASURED]), training=True)
+    model(task.inputs(task.calibration()[:MEASURED]), training=True)
     model.save_weights(task.weights)
     return []

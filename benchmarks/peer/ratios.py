@@ -54,7 +54,7 @@ class Ratio:
     target: float | None
 
 
-def ratios(times: Times, arch: Arch) -> list[Ratio]:
+def ratios(times: Times, arch: Arch | None) -> list[Ratio]:
     """Return the ratios of all pairs of which both files were made; targets are for V2."""
     pairs = []
     for file, others, target in PAIRS:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mobiledeploy.spec.config import Scaling
+
 Step: TypeAlias = Literal["import", "read", "calibrate", "convert", "verify"]
 STEPS: tuple[Step, ...] = ("import", "read", "calibrate", "convert", "verify")
 
@@ -38,15 +40,13 @@ class Made:
         file: Name of the file in the task's folder.
         scale: Real units a step of the input tensor; None if the input is float32.
         zero_point: The input code of real 0.
-        mean: Subtracted from a pixel to get the real input.
-        std: Divides the difference.
+        scaling: Mean and std of the real input; None: those of the task.
     """
 
     file: str
     scale: float | None = None
     zero_point: int = 0
-    mean: float = 127.5
-    std: float = 127.5
+    scaling: Scaling | None = None
 
 
 class Stopwatch:

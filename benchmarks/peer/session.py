@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mobiledeploy.runtimes.saturation import this_cpu_saturates
 from peer.record import Made
-from peer.task import Pixels
+from peer.task import Pixels, Task
 
 Array: TypeAlias = npt.NDArray[Any]
 Run: TypeAlias = Callable[[Array], Array]
@@ -21,9 +21,10 @@ def load(folder: Path, made: Made) -> tuple[Run, np.dtype[Any]]:
     return _litert(path) if made.file.endswith(".tflite") else _onnxruntime(path)
 
 
-def feed(made: Made, pixels: Pixels, dtype: np.dtype[Any]) -> Array:
+def feed(task: Task, made: Made, pixels: Pixels, dtype: np.dtype[Any]) -> Array:
     """Return images as the file takes them, same shape."""
-    real = (pixels - made.mean) / made.std
+    mean, std = task.scaling if made.scaling is None else made.scaling
+    real = (pixels - mean) / std
     if made.scale is None:
         return real.astype(dtype)
     limits = np.iinfo(dtype)

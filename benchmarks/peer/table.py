@@ -11,7 +11,7 @@ def show(result: dict[str, Any]) -> str:
     """Return everything that was measured as one page."""
     task = result["task"]
     head = (
-        f"MobileNet {task['arch'].upper()} {task['alpha']}, {task['image_size']} px, "
+        f"{task['name']}, {task['image_size']} px, "
         f"{task['classes']} classes, {'trained' if task['trained'] else 'RANDOM'} weights; "
         f"{task['calibration']} images calibrate, {task['evaluation']} judge"
     )
@@ -26,6 +26,8 @@ def show(result: dict[str, Any]) -> str:
             "(target: 1)"
         )
     parts += ["", "Files (one thread, CPU time)", *_grid(_files(result))]
+    if result["pairs"]:
+        parts += ["", "Images on which one of two files alone answers as float", *_pairs(result)]
     parts += ["", "Parity of a .tflite and an .onnx", *_grid(_parity(result))]
     parts += ["", "Latency ratios (median of rounds, quartiles)", *_grid(_ratios(result))]
     return "\n".join(parts)
@@ -40,7 +42,8 @@ def _ways(result: dict[str, Any]) -> list[list[str]]:
         costs = [_seconds(way["costs"].get(step)) for step in STEPS]
         float_file = _seconds(way["float_file"])
         memory = f"{way['peak_memory'] / 1e6:.0f}"
-        rows.append([name, costs[0], float_file, *costs[1:], _seconds(way["total"]), memory])
+        shown = f"{name} (made before)" if way.get("reused") else name
+        rows.append([shown, costs[0], float_file, *costs[1:], _seconds(way["total"]), memory])
     return rows
 
 
@@ -49,7 +52,7 @@ def _seconds(cost: dict[str, float] | None) -> str:
 
 
 def _files(result: dict[str, Any]) -> list[list[str]]:
-    rows = [["file", "bytes", "ms", "top-1", "as float"]]
+    rows = [["file", "bytes", "ms", "top-1", "only float right, only int8, p", "as float"]]
     for name, file in result["files"].items():
         rows.append(
             [
@@ -57,6 +60,7 @@ def _files(result: dict[str, Any]) -> list[list[str]]:
                 f"{file['bytes']:,}",
                 f"{file['milliseconds']:.3f}",
                 _share(file, "correct"),
+                _test(file, "only_float", "only_int8"),
                 _share(file, "as_float"),
             ]
         )
@@ -69,6 +73,25 @@ def _share(file: dict[str, Any], key: str) -> str:
     low, high = wilson(file[key], file["images"])
     share = file[key] / file["images"]
     return f"{file[key]}/{file['images']} {share:.1%} ({low:.1%}..{high:.1%})"
+
+
+def _test(counts: dict[str, Any], first: str, second: str) -> str:
+    """Return the counts of a paired test and its p-value."""
+    if "p" not in counts:
+        return "-"
+    p = counts["p"]
+    return f"{counts[first]}, {counts[second]}, {f'{p:.2g}' if p >= 1e-4 else '< 0.0001'}"
+
+
+def _pairs(result: dict[str, Any]) -> list[str]:
+    """Return a table of the paired tests, for each of our files the best of the others first."""
+    rows = [["ours", "other", "as float", "only ours, only other, p"]]
+    as_float = {name: file["as_float"] for name, file in result["files"].items()}
+    for pair in sorted(result["pairs"], key=lambda pair: (pair["ours"], -as_float[pair["other"]])):
+        counts = f"{as_float[pair['ours']]}, {as_float[pair['other']]}"
+        test = _test(pair, "only_ours", "only_other")
+        rows.append([pair["ours"], pair["other"], counts, test])
+    return _grid(rows)
 
 
 def _parity(result: dict[str, Any]) -> list[list[str]]:

@@ -3,17 +3,25 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.data import folder as photos
-from mobiledeploy.data.pixels import load_pixels
-from mobiledeploy.spec.config import Arch, Preprocessing
+from mobiledeploy.data import pixel_store
+from mobiledeploy.data.pixels import Images, load_pixels
+from mobiledeploy.spec.config import Arch, Preprocessing, Scaling
+
+# What only we need of our package is imported where it is used: the other tools are timed.
+if TYPE_CHECKING:
+    from mobiledeploy.network.network import Network
 
 Pixels = npt.NDArray[np.uint8]
 
 NO_LABEL = -1
+KERAS_SCALING: Scaling = (127.5, 127.5)
+"""Mean and std of the pixels on which Keras applications' MobileNets were trained: -1..1."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,25 +29,62 @@ class Task:
     """One network and its images.
 
     Attributes:
-        folder: Where `weights.h5`, the images and all files made from them lie.
-        arch: `v1` or `v2`.
-        alpha: Width multiplier.
+        folder: Where the weights, the images and all files made from them lie.
+        arch: `v1` or `v2`; None if the network is that of a build.
+        alpha: Width multiplier; None likewise.
         image_size: Pixels.
         classes: Length of the output.
         trained: Whether the weights are more than random numbers.
+        folded: Whether the network is `network.npz`, without batch norms, and not `weights.h5`.
+        scaling: Mean and std of the pixels that the network was trained on.
     """
 
     folder: Path
-    arch: Arch
-    alpha: float
+    arch: Arch | None
+    alpha: float | None
     image_size: int
     classes: int
     trained: bool
+    folded: bool = False
+    scaling: Scaling = KERAS_SCALING
 
     @property
     def weights(self) -> Path:
         """Weights in Keras applications' layout."""
         return self.folder / "weights.h5"
+
+    @property
+    def network_file(self) -> Path:
+        """The float network, if it is `folded`."""
+        return self.folder / "network.npz"
+
+    def network(self) -> "Network":
+        """Read the float network; its batch norms are folded."""
+        from mobiledeploy.models.registry import architecture
+        from mobiledeploy.network import weight_matching
+        from mobiledeploy.network.fold import fold
+        from mobiledeploy.network.network import load_network
+
+        if self.folded:
+            return load_network(self.network_file)
+        if self.arch is None or self.alpha is None:
+            raise ValueError("expected an architecture with `weights.h5`, received none")
+        layers = architecture(
+            self.arch, alpha=self.alpha, image_size=self.image_size, classes=self.classes
+        )
+        return fold(layers, weight_matching.load(self.weights, layers).variables)
+
+    def with_network(self, network: "Network") -> "Task":
+        """Return the task with a network in place of the weights, which is written."""
+        from mobiledeploy.network.network import save_network
+
+        save_network(self.network_file, network)
+        return dataclasses.replace(self, folded=True)
+
+    def inputs(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """Return pixels as the float network takes them, same shape."""
+        mean, std = self.scaling
+        return ((pixels - mean) / std).astype(np.float32)
 
     def calibration(self) -> Pixels:
         """Return the images that decide ranges, uint8 (images, height, width, 3)."""
@@ -53,11 +98,16 @@ class Task:
             np.load(self.folder / "labels.npy", allow_pickle=False),
         )
 
-    def save(self, calibration: Pixels, evaluation: Pixels, labels: npt.NDArray[np.int64]) -> None:
-        """Write the task into its folder."""
+    def save_images(
+        self, calibration: Pixels, evaluation: Pixels, labels: npt.NDArray[np.int64]
+    ) -> None:
+        """Write the images into the task's folder."""
         np.save(self.folder / "calibration.npy", calibration)
         np.save(self.folder / "evaluation.npy", evaluation)
         np.save(self.folder / "labels.npy", labels)
+
+    def save(self) -> None:
+        """Write the task into its folder."""
         fields = {**dataclasses.asdict(self), "folder": None}
         (self.folder / "task.json").write_text(json.dumps(fields))
 
@@ -65,30 +115,36 @@ class Task:
     def load(cls, folder: Path) -> "Task":
         """Read the task that `save` wrote."""
         fields = json.loads((folder / "task.json").read_text())
-        return cls(**{**fields, "folder": folder})
+        return cls(**{**fields, "folder": folder, "scaling": tuple(fields["scaling"])})
 
 
-def keras_input(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Return pixels as Keras applications' MobileNets were trained on them: -1..1."""
-    return (pixels / 127.5 - 1.0).astype(np.float32)
+def read_build(path: Path) -> tuple["Network", Images, Images]:
+    """Return the float network of a build folder, and its images of training and test."""
+    from mobiledeploy.network.network import load_network
+
+    splits = pixel_store.read(path / "data")
+    return load_network(path / "train/network.npz"), splits["train"], splits["test"]
 
 
 def read_photos(
-    path: Path, names: list[str], image_size: int, seed: int
+    path: Path, names: list[str] | None, image_size: int, seed: int
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
     """Return a folder's photos in random order with their labels.
 
     Args:
         path: One sub-folder a class.
-        names: Class names in the order of the network's outputs, by which folders are matched.
+        names: Class names in the order of the network's outputs, by which folders are matched;
+            None: the photos have no labels.
         image_size: Pixels.
         seed: Of the order.
     """
     dataset = photos.load(path, purpose="comparison")
-    unknown = sorted(set(dataset.class_names) - set(names))
-    if unknown:
-        raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a class of the network")
-    label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
+    label_of = np.full(len(dataset.class_names), NO_LABEL, np.int64)
+    if names is not None:
+        unknown = sorted(set(dataset.class_names) - set(names))
+        if unknown:
+            raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a network's class")
+        label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
     order = np.random.default_rng(seed).permutation(len(dataset.labels))
     images = load_pixels(dataset, order, Preprocessing(image_size=image_size))
     return images.pixels, label_of[images.labels]
