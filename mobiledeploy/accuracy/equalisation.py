@@ -9,7 +9,7 @@ residual branches.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,10 +19,16 @@ from mobiledeploy.accuracy.observe import observe
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.network.float_graph import INPUT, FloatArray, FloatGraph, FloatNode
 from mobiledeploy.ops.ranges import SMALLEST, Ranges
-from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.ops.tensors import QMAX, QMIN, Shape
+from mobiledeploy.spec.config import WeightsPer
 
 MOST: Final = 2.0**10
 """Most that a channel is scaled up or down relative to another one of its tensor."""
+SHARES: Final = (0.0, 0.25, 0.5, 0.625, 0.75, 0.875, 1.0)
+"""Exponents of a channel's size in the factors that are compared."""
+CREST: Final = 5.0
+"""Greatest value of a channel by its root mean square, about: what decides how much noise weights
+cause is seldom far from this."""
 _PASSING: Final = frozenset({
     "max_pool", "average_pool", "mean", "reduce_max", "resize_nearest", "add", "sub", "maximum",
     "minimum", "leaky_relu", "prelu",
@@ -55,6 +61,7 @@ def equalise(
     graph: FloatGraph,
     inputs: npt.NDArray[Any],
     *,
+    weights_per: WeightsPer = "channel",
     feed: Callable[[npt.NDArray[Any]], FloatArray] = np.asarray,
     threads: int = 1,
     progress: Progress = silent,
@@ -64,6 +71,7 @@ def equalise(
     Args:
         graph: The float network.
         inputs: Representative images, shape (images, ...): they decide how large channels are.
+        weights_per: What of a convolution's int8 kernel will have a scale of its own.
         feed: Makes the network's inputs, float32, of some of them; without it they are that.
         threads: Images that run at a time.
         progress: Called after every batch.
@@ -77,7 +85,7 @@ def equalise(
     users = graph.users()
     ranges = {}
     for group in groups:
-        factors = _factors(group, channels, nodes, users)
+        factors = _factors(group, channels, nodes, users, weights_per)
         for name in group:
             if _has_kernel(nodes[name]):
                 nodes[name] = _scaled_output(nodes[name], factors)
@@ -213,11 +221,13 @@ def _factors(
     channels: Mapping[str, _Channels],
     nodes: Mapping[str, FloatNode],
     users: Mapping[str, tuple[FloatNode, ...]],
+    weights_per: WeightsPer,
 ) -> npt.NDArray[np.float64]:
     """Return the factor of each channel, with a geometric mean of 1.
 
-    A channel's factor makes its size in the tensors and that of the weights that read it equally
-    large, relative to the other channels'.
+    Of factors between those that give all channels of the tensors the same size and 1, and of
+    those that give them as much of the tensors' grids as of the weights', the ones with the least
+    expected noise.
     """
     size = np.max([_relative(channels[name].size) for name in group], axis=0)
     readers = [
@@ -225,15 +235,76 @@ def _factors(
     ]
     # A depthwise kernel has a scale for each channel, so its weights' sizes do not matter.
     wide = [
-        np.abs(np.moveaxis(reader.arrays["kernel"], -2, 0)).reshape(len(size), -1).max(axis=1)
+        np.abs(_by_input(reader, len(size))).max(axis=(1, 2))
         for reader in readers
         if reader.arrays["kernel"].shape[-2] == len(size)
     ]
     weight = np.max([_relative(each) for each in wide], axis=0) if wide else 1 / size
-    factors = np.sqrt(weight / size)
-    factors = np.clip(factors / np.exp(np.log(factors).mean()), MOST**-0.5, MOST**0.5)
-    # Powers of two would change no rounding of the float network; channels need finer ones.
-    return np.asarray(factors, np.float64)
+    candidates = [np.sqrt(weight / size), *(size**-share for share in SHARES)]
+    best, least = np.ones(len(size)), math.inf
+    for factors in candidates:
+        # Powers of two would change no rounding of the float network; channels need finer ones.
+        scaled = np.clip(factors / np.exp(np.log(factors).mean()), MOST**-0.5, MOST**0.5)
+        noise = _expected_noise(scaled, group, channels, nodes, readers, weights_per)
+        if noise < least:
+            best, least = scaled, noise
+    return best
+
+
+def _expected_noise(
+    factors: npt.NDArray[np.float64],
+    group: tuple[str, ...],
+    channels: Mapping[str, _Channels],
+    nodes: Mapping[str, FloatNode],
+    readers: Sequence[FloatNode],
+    weights_per: WeightsPer,
+) -> float:
+    """Return the power of rounding errors in the outputs of all that reads a group's tensors.
+
+    Errors are taken as evenly spread over a step, and those of different values as independent.
+
+    Args:
+        factors: Of the channels, shape (channels,).
+        group: The tensors.
+        channels: Of each tensor, unscaled.
+        nodes: By name, unscaled in these tensors.
+        readers: Layers with weights that read the tensors.
+        weights_per: What of a convolution's kernel has a scale of its own.
+    """
+    power = np.mean([channels[name].size ** 2 for name in group], axis=0) / CREST**2
+    gains, noise = np.zeros(len(factors)), 0.0
+    for reader in readers:
+        kernel = _by_input(reader, len(factors))
+        gains += (kernel**2).sum(axis=(1, 2))
+        scaled = np.abs(kernel) / factors[:, np.newaxis, np.newaxis]
+        steps = scaled.max(axis=(0, 1)) / QMAX
+        if weights_per == "tensor" and reader.op == "conv":
+            steps = np.full_like(steps, steps.max())
+        elif reader.arrays["kernel"].shape[-2] != len(factors):
+            continue  # each channel has its own scale, whatever the factors are
+        outputs = steps if reader.arrays["kernel"].shape[-2] == len(factors) else steps[:1]
+        noise += kernel.shape[1] * float((outputs**2).sum() * (factors**2 * power).sum())
+    for name in group:
+        low, high = channels[name].lowest * factors, channels[name].highest * factors
+        step = (max(float(high.max()), 0.0) - min(float(low.min()), 0.0)) / (QMAX - QMIN)
+        errors = np.full(len(factors), step**2)
+        writer = nodes[name]
+        if weights_per == "tensor" and writer.op == "conv":
+            kernel = writer.arrays["kernel"].reshape(-1, len(factors)).astype(np.float64)
+            largest = float((np.abs(kernel).max(axis=0) * factors).max()) / QMAX
+            strength = (kernel**2).mean(axis=0)
+            inputs = power / np.maximum(strength, np.finfo(np.float64).tiny)
+            errors += largest**2 * np.median(inputs)
+        noise += float((errors * gains / factors**2).sum())
+    return noise
+
+
+def _by_input(node: FloatNode, channels: int) -> npt.NDArray[np.float64]:
+    """Return a kernel by the channel that it reads, shape (channels, taps, outputs)."""
+    kernel = node.arrays["kernel"].astype(np.float64)
+    if kernel.shape[-2] == channels:
+        return np.moveaxis(kernel.reshape(-1, *kernel.shape[-2:]), 1, 0)
+    return kernel.reshape(-1, channels).T[:, :, np.newaxis]
 
 
 def _relative(sizes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

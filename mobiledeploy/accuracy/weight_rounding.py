@@ -35,7 +35,10 @@ MOST_INPUTS: Final = 2304
 """Most inputs of one output: the moments of more take too much memory."""
 DAMPING: Final = 0.01
 """Part of the mean power of the inputs that is added to each: so the moments can be inverted."""
+FEW: Final = 9
+"""Inputs of one output up to which all ways of rounding are tried: a depthwise 3 x 3 kernel."""
 _BLOCK: Final = 64
+_CHANNELS: Final = 128
 _ON_GRID: Final = 1e-4
 """Steps that a weight may be from its code to count as lying on it."""
 
@@ -229,17 +232,15 @@ def closest(rows: Float64, second: Float64, *, damping: float = DAMPING) -> Floa
     mean = power.mean(axis=-1)[..., np.newaxis, np.newaxis]
     # Inputs that never change are rounded to the nearest.
     moments = np.where(mean > 0, second, 0) / np.where(mean > 0, mean, 1)
+    if rows.shape[-1] <= FEW:
+        return _best_of_all(rows, moments + damping * np.eye(rows.shape[-1]))
     order = np.argsort(-power, axis=-1, kind="stable")
     moments = np.take_along_axis(moments, order[..., :, np.newaxis], axis=-2)
     moments = np.take_along_axis(moments, order[..., np.newaxis, :], axis=-1)
     upper = _factor(moments, damping)
     places = np.broadcast_to(order[..., np.newaxis, :], rows.shape)
     weights = np.take_along_axis(rows, places, axis=-1)
-    nearest = np.rint(weights)
-    # Weights on the grid stay: among them are those that give a channel its scale.
-    on_grid = np.abs(weights - nearest) < _ON_GRID
-    lowest = np.maximum(np.where(on_grid, nearest, np.floor(weights)), -QMAX)
-    highest = np.minimum(np.where(on_grid, nearest, np.ceil(weights)), QMAX)
+    lowest, highest = _neighbours(weights)
     codes = np.empty_like(weights)
     for start in range(0, weights.shape[-1], _BLOCK):
         end = min(start + _BLOCK, weights.shape[-1])
@@ -255,6 +256,43 @@ def closest(rows: Float64, second: Float64, *, damping: float = DAMPING) -> Floa
     result = np.empty_like(codes)
     np.put_along_axis(result, places, codes, axis=-1)
     return result
+
+
+def _neighbours(weights: Float64) -> tuple[Float64, Float64]:
+    """Return the codes below and above weights, in steps of their grid."""
+    nearest = np.rint(weights)
+    # Weights on the grid stay: among them are those that give a channel its scale.
+    on_grid = np.abs(weights - nearest) < _ON_GRID
+    lowest = np.maximum(np.where(on_grid, nearest, np.floor(weights)), -QMAX)
+    highest = np.minimum(np.where(on_grid, nearest, np.ceil(weights)), QMAX)
+    return lowest, highest
+
+
+def _best_of_all(rows: Float64, moments: Float64) -> Float64:
+    """Return the codes with the least error of all that are next to the weights.
+
+    The inputs of a depthwise channel are neighbours in the image and much alike, so the sum of the
+    errors counts; what the last weight is rounded by, no other makes up for.
+    """
+    lowest, highest = _neighbours(rows)
+    inputs = rows.shape[-1]
+    # Of several that are equally good the first: the one with all weights at the nearest code.
+    other = (np.arange(2**inputs)[:, np.newaxis] >> np.arange(inputs)) & 1 == 1
+    nearest = np.clip(np.rint(rows), lowest, highest)
+    sides = nearest, lowest + highest - nearest
+    flat = rows.reshape(-1, rows.shape[-2], inputs)
+    squares = np.broadcast_to(moments, (*rows.shape[:-2], inputs, inputs))
+    squares = squares.reshape(-1, inputs, inputs)
+    best = np.empty_like(flat)
+    for start in range(0, len(flat), _CHANNELS):
+        part = slice(start, start + _CHANNELS)
+        near, far = (side.reshape(flat.shape)[part, :, np.newaxis] for side in sides)
+        codes = np.where(other, far, near)
+        errors = codes - flat[part, :, np.newaxis]
+        powers = ((errors @ squares[part, np.newaxis]) * errors).sum(axis=-1)
+        chosen = powers.argmin(axis=-1)[..., np.newaxis, np.newaxis]
+        best[part] = np.take_along_axis(codes, chosen, axis=-2)[..., 0, :]
+    return best.reshape(rows.shape)
 
 
 def _factor(moments: Float64, damping: float) -> Float64:

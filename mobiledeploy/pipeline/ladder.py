@@ -355,7 +355,8 @@ class _Maker:
 
     def _equalise(self) -> tuple[FloatGraph, Ranges]:
         """Return the graph with rescaled channels, and the ranges of tensors that have them."""
-        equalised = equalise(self._graph(), self._some, **self._how)
+        weights_per = self._plain.weights_per
+        equalised = equalise(self._graph(), self._some, weights_per=weights_per, **self._how)
         return equalised.graph, equalised.ranges
 
     def _graph_of(self, *, equalised: bool) -> FloatGraph:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy.accuracy.equalisation import equalise
 from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.spec.config import WEIGHTS_PER
 
 IMAGES = accuracy_networks.images()
 
@@ -55,3 +56,21 @@ def test_channels_before_a_relu6_are_left_alone() -> None:
     graph = dataclasses.replace(graph, nodes=tuple(nodes))
     after = {node.name: node for node in equalise(graph, IMAGES).graph.nodes}
     np.testing.assert_array_equal(after["depthwise"].arrays["kernel"], nodes[2].arrays["kernel"])
+
+
+def test_one_scale_for_a_kernel_asks_for_other_factors() -> None:
+    """A layer's own channels count only where they share a scale."""
+    graph = accuracy_networks.residual_graph()
+    uneven = spread(graph, np.linspace(-3, 3, 16))
+    spreads = {}
+    for weights_per in WEIGHTS_PER:
+        scaled = equalise(uneven, IMAGES, weights_per=weights_per).graph
+        spreads[weights_per] = spread_of_kernel(scaled)
+    assert spreads["tensor"] < spreads["channel"]
+    assert spreads["tensor"] < 0.8 * spread_of_kernel(uneven)
+
+
+def spread_of_kernel(graph: FloatGraph) -> float:
+    """Standard deviation of the logarithms of the channels' largest depthwise weights."""
+    kernel = next(node for node in graph.nodes if node.name == "depthwise").arrays["kernel"]
+    return float(np.log(np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0)).std())
