@@ -81,6 +81,7 @@ def build(
             effort=config.quantise.effort,
             weights_per=config.quantise.weights_per,
             calibration_images=config.quantise.calibration_images,
+            licence=config.export.license,
             instead_of=why,
             progress=progress,
         )

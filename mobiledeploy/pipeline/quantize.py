@@ -74,6 +74,7 @@ from mobiledeploy.spec.results import (
     named_recalls,
 )
 from mobiledeploy.targets import tflite
+from mobiledeploy.targets.description import Described
 from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.report import VerifyReport
 
@@ -97,6 +98,7 @@ def quantize(
     weights_per: WeightsPer = "channel",
     calibration_images: int = CALIBRATION_IMAGES,
     calibrate: files.Name | None = None,
+    licence: str = "",
     instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
@@ -125,6 +127,8 @@ def quantize(
         weights_per: Whether each channel of a convolution's kernel has a scale, or all have one.
         calibration_images: How many images, or values, decide the ranges, at most.
         calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
+        licence: Under which the files may be used, such as `Apache-2.0`; empty: the model file's
+            own, if it is a `.tflite` that states one.
         instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
@@ -179,6 +183,7 @@ def quantize(
         clock=clock,
         progress=progress,
     )
+    imported_licence = imported.license
     del imported  # its weights, which the simplified network holds folded
     known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
@@ -194,7 +199,9 @@ def quantize(
         bgr=known.scaling is not None and known.scaling.bgr,
         calibration_images=calibration_images,
         threads=threads,
-        export=ExportConfig(int8=True, io=io, head=head or ends),
+        export=ExportConfig(
+            int8=True, io=io, head=head or ends, license=licence or imported_licence
+        ),
         task=task,
         qat=fine_tuning,
         effort=effort,
@@ -217,11 +224,18 @@ def quantize(
         known = without_calibration(known)
         taken = known.images
         chosen = root / "quantise" / f"{quantised.chosen}.tflite"
+        described = Described(
+            name=network.architecture.name,
+            license=config.export.license,
+            preprocessing=config.preprocessing,
+            task=config.task,
+            classes=() if names.source == "numbers" else names.names,
+        )
         exported, export_time = resume.run(
             "export",
             ExportResult,
-            (*made_of, files.sha256(chosen)),
-            lambda folder: stages.export(folder, root, network, chosen, config.export),
+            (*made_of, described, files.sha256(chosen)),
+            lambda folder: stages.export(folder, root, network, chosen, config.export, described),
             root=root,
             progress=progress,
         )
