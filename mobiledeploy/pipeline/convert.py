@@ -228,8 +228,8 @@ def convert(
     progress(Event("convert", "reading the file"))
     file_kind.require_file(path, hint="name a finished .tflite, or a quantised .onnx")
     file = model_file.read(path)
-    beside = class_names.beside(path) if wanted == "tflite" else ()
-    said = Said(labels=labels, beside=beside, licence=licence)
+    named = class_names.beside(path) if wanted == "tflite" else ()
+    said = Said(labels=labels, beside=named, licence=licence)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, said=said)
     floats = _in_floats(file)
     if floats:

@@ -106,7 +106,7 @@ def require_licence(licence: str) -> None:
     """
     if len(licence) > MOST_LICENSE:
         raise RequestError(
-            f"expected a licence of at most {MOST_LICENSE:,} characters, received {len(licence):,}",
+            f"expected a licence of at most {MOST_LICENSE} characters, received {len(licence)}",
             hint="name it with `--license`, as by SPDX: `Apache-2.0`",
         )
 

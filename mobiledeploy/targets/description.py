@@ -80,7 +80,7 @@ def labels(task: Task, classes: tuple[str, ...]) -> tuple[str, ...]:
         case "regression":
             return ()
         case _:
-            assert_never(described.task)
+            assert_never(task)
 
 
 def _whole(described: Described) -> str:

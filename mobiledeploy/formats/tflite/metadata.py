@@ -404,7 +404,10 @@ def _normalisation(unit: Table) -> Normalisation:
         and not {mean.size, std.size} - {1, size}
         and bool(np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all())
     )
-    kept = [np.nan_to_num(part[:MOST_FILES].astype(np.float64)).tolist() for part in (mean, std)]
+    with np.errstate(invalid="ignore"):  # a NaN of damaged bytes may be a signalling one
+        kept = [
+            np.nan_to_num(part[:MOST_FILES].astype(np.float64)).tolist() for part in (mean, std)
+        ]
     return Normalisation(mean=tuple(kept[0]), std=tuple(kept[1]), usable=usable)
 
 
