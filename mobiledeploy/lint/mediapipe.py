@@ -6,6 +6,7 @@ Measured with MediaPipe 1.2.3 (docs/metadata.md, tests/clients/test_mediapipe.py
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.formats.tflite.metadata import TensorMetadata
 from mobiledeploy.formats.tflite.model import TfliteModel
 from mobiledeploy.lint import inputs_outputs, metadata_rules
 from mobiledeploy.lint.graph import Graph
@@ -46,17 +47,24 @@ def _refusals(graph: Graph) -> Iterator[Refusal]:
             yield "not an image"
         elif said.colour != "rgb":
             yield "not rgb"
-    normalisation = None if said is None else said.normalisation
-    if normalisation is None:
-        if inputs[0].dtype == "float32":
-            yield "no normalisation"
-    elif any(metadata_rules.unusable_normalisation(graph)):
-        yield "unusable normalisation"
-    elif len(set(normalisation.pairs)) > 1 and inputs[0].dtype == "float32":
-        yield "normalisation by channel"
+    yield from _of_normalisation(said, floats=inputs[0].dtype == "float32")
     if any(metadata_rules.labels_that_do_not_fit(graph)):
         yield "labels"
     if any(metadata_rules.missing_files(graph)):
         yield "missing file"
     if any(metadata_rules.compressed_files(graph)):
         yield "compressed file"
+
+
+def _of_normalisation(said: TensorMetadata | None, *, floats: bool) -> Iterator[Refusal]:
+    """Yield why an input's normalisation is refused; that of codes is only counted."""
+    normalisation = None if said is None else said.normalisation
+    if normalisation is None:
+        if floats:
+            yield "no normalisation"
+        return
+    counts = {len(normalisation.mean), len(normalisation.std)}
+    if counts not in ({1}, {_CHANNELS}) or (floats and not normalisation.usable):
+        yield "unusable normalisation"
+    elif floats and len(set(normalisation.pairs)) > 1:
+        yield "normalisation by channel"

@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[Attachment, set[str], set[Refusal]]] = {
     "one label more": (ours(classes=(*CLASSES, "another")), {"MD501"}, {"labels"}),
     "no text": (dataclasses.replace(ours(), files={"labels.txt": b"\xff"}), {"MD501"}, {"labels"}),
     "no archive": (dataclasses.replace(ours(), files={}), {"MD502"}, {"missing file"}),
-    "std of 0": (of((128.0,), (0.0,)), {"MD504"}, {"unusable normalisation"}),
+    "std of 0": (of((128.0,), (0.0,)), {"MD504"}, set()),  # pixels are the codes
     "two means": (of((128.0,) * 2, (128.0,) * 2), {"MD504"}, {"unusable normalisation"}),
     "pixels of 0..1": (of((0.0,), (255.0,)), {"MD505"}, set()),
     "pixels of 0..2": (of((0.0,), (127.5,)), {"MD505"}, set()),
@@ -140,6 +140,7 @@ def test_a_float_input_needs_one_normalisation(report: Report) -> None:
     assert rules(report(without, "uint8")) == set()
     assert rules(report(without, "float32")) == {"MD507"}
     assert report(without, "float32").mediapipe == ("no normalisation",)
+    assert report(of((128.0,), (0.0,)), "float32").mediapipe == ("unusable normalisation",)
     channels = of((128.0, 127.0, 128.0), (128.0, 128.0, 127.0))
     assert report(channels, "float32").mediapipe == ("normalisation by channel",)
     assert rules(report(channels, "float32")) == set()
