@@ -1,4 +1,4 @@
-"""Rules on the metadata of a `.tflite`: do they fit the graph, and do clients take them?"""
+"""Rules on the metadata of a `.tflite`: what does not fit the graph, or is refused by clients."""
 
 import math
 from collections.abc import Iterator

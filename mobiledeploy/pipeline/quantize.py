@@ -183,7 +183,7 @@ def quantize(
         clock=clock,
         progress=progress,
     )
-    imported_licence = imported.license
+    imported_licence, stated = imported.license, imported.input_range
     del imported  # its weights, which the simplified network holds folded
     known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
@@ -272,7 +272,13 @@ def quantize(
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
-            note=_note(config, known, instead_of),
+            note=_note(
+                config,
+                known,
+                instead_of,
+                stated=bool(stated),
+                licence="" if licence else imported_licence,
+            ),
             unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
@@ -446,8 +452,23 @@ class _HeldBack:
         )
 
 
-def _note(config: ImportConfig, known: Known, instead_of: InsteadOf | None) -> str:
-    """Return what a user should know of the inputs and outputs, in sentences."""
+def _note(
+    config: ImportConfig,
+    known: Known,
+    instead_of: InsteadOf | None,
+    *,
+    stated: bool,
+    licence: str,
+) -> str:
+    """Return what a user should know of the inputs and outputs, in sentences.
+
+    Args:
+        config: How it was quantised.
+        known: Its inputs and outputs.
+        instead_of: Why `build` does this; None if it is not `build`.
+        stated: Whether metadata of the model file say how pixels become the input.
+        licence: That of the model file, where nobody said another; empty for none.
+    """
     said = []
     if instead_of is not None:
         trained = "" if config.qat else ", which was not trained"
@@ -467,6 +488,13 @@ def _note(config: ImportConfig, known: Known, instead_of: InsteadOf | None) -> s
             f"the file does not say how pixels become its input: {known.choice.chosen} was "
             f"chosen; {input_choice.words(known.choice)}"
         )
+    metadata = [
+        *(["how pixels become the input"] if stated and config.preprocessing is not None else []),
+        *(["the names of the classes"] if known.names.source == "file" else []),
+        *([f"the licence ({licence})"] if licence else []),
+    ]
+    if metadata:
+        said.append("metadata of the model file say " + " and ".join(metadata))
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
     if any(notice.kind == "log_scores" for notice in known.prepared.notices):

@@ -12,11 +12,14 @@ import pytest
 from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.tflite import metadata
 from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.config import Head
+from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import Head, Preprocessing
+from mobiledeploy.targets.description import Described, attachment
 from mobiledeploy.targets.float_files import write_onnx, write_tflite
 from mobiledeploy.training import predict
 
@@ -71,6 +74,23 @@ def expected(network: Network, pixels: np.ndarray, head: Head) -> np.ndarray:
 
 def tolerance(outputs: np.ndarray) -> float:
     return 1e-5 * max(1.0, float(np.abs(outputs).max()))
+
+
+def test_what_a_float_file_says_changes_no_score(network: Network, pixels: np.ndarray) -> None:
+    described = Described(
+        name="network",
+        license="",
+        preprocessing=Preprocessing(image_size=40),
+        task="classification",
+        classes=("a", "b", "c", "d", "e"),
+    )
+    attached = attachment(described, (40, 40, 3), head="softmax")
+    data = write_tflite(network, attached=attached)
+    assert metadata.classifier(data).labels == described.classes
+    assert metadata.classifier(data).normalisation == ((128.0, 128.0),)
+    images = (pixels.astype(np.float32) - 128) / 128
+    one, two = (litert.load(each).run(images)[0] for each in (data, tflite_file(network)))
+    np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
