@@ -15,6 +15,8 @@ from e2e.conftest import mobiledeploy, printed
 from PIL import Image
 from unit.lint.test_metadata_rules import FAULTS, SIZE, deflated, of, ours, with_input
 
+from mobiledeploy.formats.tflite import metadata_writer
+from mobiledeploy.formats.tflite.metadata import Normalisation
 from mobiledeploy.formats.tflite.metadata_writer import Attachment
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -150,3 +152,61 @@ def test_what_we_say_of_mediapipe_is_what_it_does(tmp_path: Path, without_childr
         if bool(said) != (they_say[name] is not None)
     }
     assert wrong == {}
+
+
+def test_their_code_of_the_schema_reads_what_we_wrote(tmp_path: Path) -> None:
+    photo = Preprocessing(image_size=24, image_width=40, colour="grey")
+    attached = ours(preprocessing=photo, license="Apache-2.0")
+    channels = with_input(
+        attached, normalisation=Normalisation(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    )
+    path = tmp_path / "entry"
+    path.write_bytes(metadata_writer.entry(channels.metadata))
+    done = subprocess.run(
+        [*client(), PROGRAMS / "mediapipe_schema.py", path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    image, scores = attached.metadata.inputs[0], attached.metadata.outputs[0]
+    assert json.loads(done.stdout) == {
+        "name": "network",
+        "description": "Tells which class photos are of.",
+        "license": "Apache-2.0",
+        "minParserVersion": "1.0.0",
+        "subgraphMetadata": [
+            {
+                "inputTensorMetadata": [
+                    {
+                        "name": "image",
+                        "description": image.description,
+                        "content": {
+                            "contentPropertiesType": 2,
+                            "contentProperties": {
+                                "colorSpace": 2,
+                                "defaultSize": {"width": 40, "height": 24},
+                            },
+                        },
+                        "processUnits": [
+                            {"optionsType": 1, "options": {"mean": [1, 2, 3], "std": [4, 5, 6]}}
+                        ],
+                    }
+                ],
+                "outputTensorMetadata": [
+                    {
+                        "name": "scores",
+                        "description": scores.description,
+                        "content": {"contentPropertiesType": 1, "contentProperties": {}},
+                        "associatedFiles": [
+                            {
+                                "name": "labels.txt",
+                                "description": "A name for each output.",
+                                "type": 2,
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    }

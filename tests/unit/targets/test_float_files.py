@@ -17,7 +17,6 @@ from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Head, Preprocessing
 from mobiledeploy.targets.description import Described, attachment
 from mobiledeploy.targets.float_files import write_onnx, write_tflite
@@ -48,9 +47,19 @@ def network(request: pytest.FixtureRequest) -> Network:
     )
 
 
+DESCRIBED = Described(
+    name="network",
+    license="",
+    preprocessing=Preprocessing(image_size=40),
+    task="classification",
+    classes=("a", "b", "c", "d", "e"),
+)
+
+
 @cache
 def tflite_file(network: Network, head: Head = "softmax") -> bytes:
-    return write_tflite(network, head=head)
+    attached = attachment(DESCRIBED, network.architecture.input_shape, head=head)
+    return write_tflite(network, head=head, attached=attached)
 
 
 @cache
@@ -76,21 +85,10 @@ def tolerance(outputs: np.ndarray) -> float:
     return 1e-5 * max(1.0, float(np.abs(outputs).max()))
 
 
-def test_what_a_float_file_says_changes_no_score(network: Network, pixels: np.ndarray) -> None:
-    described = Described(
-        name="network",
-        license="",
-        preprocessing=Preprocessing(image_size=40),
-        task="classification",
-        classes=("a", "b", "c", "d", "e"),
-    )
-    attached = attachment(described, (40, 40, 3), head="softmax")
-    data = write_tflite(network, attached=attached)
-    assert metadata.classifier(data).labels == described.classes
-    assert metadata.classifier(data).normalisation == ((128.0, 128.0),)
-    images = (pixels.astype(np.float32) - 128) / 128
-    one, two = (litert.load(each).run(images)[0] for each in (data, tflite_file(network)))
-    np.testing.assert_array_equal(one, two)
+def test_the_file_says_what_it_is(network: Network) -> None:
+    said = metadata.classifier(tflite_file(network))
+    assert said.labels == DESCRIBED.classes
+    assert said.normalisation == ((128.0, 128.0),)
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
@@ -141,7 +139,7 @@ def test_onnx_is_valid_with_a_dynamic_batch(network: Network) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(network: Network) -> None:
-    assert write_tflite(network) == tflite_file(network)
+    assert tflite_file.__wrapped__(network) == tflite_file(network)
     assert write_onnx(network) == onnx_file(network)
 
 
