@@ -146,6 +146,7 @@ def test_a_float_input_needs_one_normalisation(report: Report) -> None:
     assert rules(report(channels, "float32")) == set()
     assert rules(report(of((0.0,), (255.0,)), "float32")) == set()  # half of the codes
     assert rules(report(of((0.0,), (128.0,)), "float32")) == {"MD505"}
+    assert rules(report(of((128.0,), (512.0,)), "float32")) == {"MD505"}  # a quarter of the codes
 
 
 def deflated(path: Path) -> None:
