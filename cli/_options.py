@@ -51,6 +51,16 @@ Std: TypeAlias = Annotated[
     str | None, typer.Option(metavar="A[,B,C]", help="Standard deviation, likewise")
 ]
 
+Licence: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--license",
+        metavar="TEXT",
+        help="Under which the model may be used, such as Apache-2.0, for the metadata of the "
+        ".tflite. None is guessed",
+    ),
+]
+
 
 def refuse_unused(context: typer.Context, *, used: Collection[str], with_: str) -> None:
     """Refuse options that were given and would change nothing.

@@ -151,7 +151,8 @@ def build(
         str | None,
         typer.Option(
             metavar=_one_of(IOS),
-            help="Type of the int8 files' input and output. Default: int8",
+            help="Type of the int8 files' input and output. MediaPipe takes uint8 and float32 "
+            "only. Default: int8",
         ),
     ] = None,
     head: Annotated[
@@ -160,6 +161,7 @@ def build(
             metavar=_one_of(HEADS), help="Output of the files: scores (softmax) or logits"
         ),
     ] = "softmax",
+    licence: _options.Licence = "",
     seed: Annotated[
         int, typer.Option(metavar="N", help="Seed of initial weights, order and augmentation")
     ] = 0,
@@ -213,6 +215,7 @@ def build(
         int8=int8,
         io=cast("Any", io),
         head=cast("Any", head),
+        licence=licence,
         seed=seed,
         threads=threads,
     )

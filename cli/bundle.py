@@ -76,7 +76,8 @@ def bundle(
     """Put a build into an Android app, or make an APK of it.
 
     Model, labels, contract and golden vectors become assets of an Android project. With --apk a
-    signed, shrunk APK is made of it; the first time the tools for it are downloaded.
+    signed, shrunk APK is made of it; the first time the tools for it are downloaded. The app here
+    takes any --io of the build; MediaPipe takes uint8 and float32 only.
     """
     for_apk = (engine, abi, litert_aar, allow_4kb_pages, keystore, key_alias)
     if apk is None and any((*for_apk, keystore_password_file)):
@@ -110,12 +111,23 @@ def bundle(
         _output.emit(_describe(result.apk))
     if not quiet:
         _output.message(f"\nbundled into {result.folder}")
+        if _input_type(Path(result.folder)) == "int8":
+            _output.message("MediaPipe takes no int8 input: for it build with `--io uint8`")
         step = (
             f"adb install -r {result.apk.path}, then mobiledeploy verify --device"
             if result.apk
             else f"open {app} in Android Studio, or make an APK here with --apk app.apk"
         )
         _output.message(f"next: {step}")
+
+
+def _input_type(assets: Path) -> str:
+    """Return the type of the input of a bundled model."""
+    from mobiledeploy.base import codec
+    from mobiledeploy.spec.contract import Contract
+
+    contract = (assets / "contract.json").read_bytes()
+    return codec.from_json(Contract, contract, where="contract.json").input.dtype
 
 
 def _options_of_apk(

@@ -9,6 +9,7 @@ from mobiledeploy.cli import _options, _output
 from mobiledeploy.spec.config import IOS
 
 if TYPE_CHECKING:
+    from mobiledeploy.pipeline.carried_metadata import Carried
     from mobiledeploy.pipeline.convert import ConvertedOperator, ConvertReport
 
 
@@ -29,11 +30,21 @@ def convert(
         str | None,
         typer.Option(
             metavar=f"[{'|'.join(IOS)}]",
-            help="Type of the new file's input and output. Default: those of FILE",
+            help="Type of the new file's input and output. MediaPipe takes uint8 and float32 "
+            "only. Default: those of FILE",
         ),
     ] = None,
     data: _options.ComparedData = None,
     samples: _options.Samples = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the classes, one a line, for the metadata of a .tflite. Default: those "
+            "in FILE, or in labels.txt beside it",
+        ),
+    ] = None,
+    licence: _options.Licence = "",
     allow_inexact: Annotated[
         bool,
         typer.Option(
@@ -72,6 +83,8 @@ def convert(
             allow_inexact=allow_inexact,
             data=data,
             samples=samples,
+            labels=_options.labels(labels),
+            licence=licence,
             threads=threads or os.cpu_count() or 1,
             progress=progress,
         )
@@ -85,11 +98,40 @@ def convert(
 def _summary(report: "ConvertReport") -> str:
     lines = [_verdict(report)]
     lines += [f"  {line}" for failure in report.failures for line in _output.lines_of(failure)]
+    if report.metadata is not None:
+        lines += _output.lines_of(f"  metadata: {_metadata(report.metadata)}")
     if report.operators:
         rows = [("operator", "", "layer", "became", "because")]
         rows += [_row(each) for each in report.operators]
         lines += ["", *_output.columns(rows, right=(0,))]
     return "\n".join(lines)
+
+
+_LABELS = {
+    "option": "the labels of `--labels`",
+    "file": "the labels in the source",
+    "neighbour": "the labels in the file beside the source",
+}
+_NORMALISATION = {
+    "file": "the source's normalisation",
+    "grid": "the normalisation by the grid of the source's input",
+}
+
+
+def _metadata(carried: "Carried") -> str:
+    """Return what the metadata state and where it is from, in words."""
+    from mobiledeploy.base.files import printable
+
+    stated = []
+    if carried.labels_from is not None:
+        stated.append(f"{_LABELS[carried.labels_from]} ({carried.labels})")
+    if carried.normalisation is not None:
+        stated.append(_NORMALISATION[carried.normalisation])
+    if carried.license:
+        stated.append(f"licence {carried.license}")
+    words = ", ".join(stated) or "no labels, normalisation or licence"
+    left = f"; left out: {', '.join(carried.left_out)}" if carried.left_out else ""
+    return printable(f"{words}{left}")
 
 
 def _verdict(report: "ConvertReport") -> str:

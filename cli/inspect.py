@@ -13,6 +13,7 @@ from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
     from mobiledeploy.lint.inputs_outputs import InputOrOutput
+    from mobiledeploy.lint.mediapipe import Refusal
     from mobiledeploy.lint.report import FileReport, Inspection, KerasReport, QuantizeReport
     from mobiledeploy.lint.required_runtime import RequiredRuntime
     from mobiledeploy.lint.rule import Finding
@@ -175,6 +176,7 @@ def _summary(file: "FileReport") -> str:
         ("MACs", "unknown" if file.macs is None else f"{file.macs:,} for one image"),
         ("runs on", f"{_oldest(needs)} ({', '.join(reasons) or 'no operator'}){claim}"),
         *(("metadata", f"{name}: {text}") for name, text in file.metadata.items()),
+        *_described(file),
         *(
             ("signature", f"{key}: {', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}")
             for key, ends in file.signatures.items()
@@ -182,6 +184,38 @@ def _summary(file: "FileReport") -> str:
     ]
     body = [_wrapped(name, text) for name, text in lines if text]
     return "\n".join([file.file, *body])
+
+
+REFUSALS: Final[Mapping["Refusal", str]] = {
+    "input type": "its input is neither uint8 nor float32 (write it with `--io uint8`)",
+    "not an image": "the metadata call its input no image",
+    "not three channels": "its input has not three channels",
+    "not rgb": "the metadata do not call its input RGB",
+    "no normalisation": "the metadata state no normalisation of its float input",
+    "normalisation by channel": "its float input has a normalisation for each channel",
+    "unusable normalisation": "nothing can be computed with its normalisation",
+    "labels": "there are more or fewer labels than outputs",
+    "missing file": "a file that the metadata name is not there",
+    "compressed file": "a file behind the flatbuffer is compressed",
+}
+"""Why MediaPipe refuses a file."""
+
+
+def _described(file: "FileReport") -> Iterator[tuple[str, str]]:
+    """Yield what the metadata say at length, the labels, and whether MediaPipe takes the file."""
+    if file.described is not None:
+        ends = {"input": file.described.inputs, "output": file.described.outputs}
+        for end, tensors in ends.items():
+            for tensor in tensors:
+                said = ": ".join(text for text in (tensor.name, tensor.description) if text)
+                yield "says", f"{end} {said}" if said else ""
+    if file.labels:
+        more = " ..." if len(file.labels) > PLACES else ""
+        yield "labels", f"{len(file.labels):,}: {', '.join(file.labels[:PLACES])}{more}"
+    if file.mediapipe is not None:
+        reasons = "; ".join(REFUSALS[reason] for reason in file.mediapipe)
+        words = "ImageClassifier of MediaPipe Tasks"
+        yield "clients", f"{words} refuses it: {reasons}" if reasons else f"{words} takes it"
 
 
 def _keras(model: "KerasReport", outlook: "QuantizeReport") -> str:

@@ -60,7 +60,10 @@ def quantize(
     ] = "center",
     io: Annotated[
         str,
-        typer.Option(metavar=f"[{'|'.join(IOS)}]", help="Type of the files' input and output"),
+        typer.Option(
+            metavar=f"[{'|'.join(IOS)}]",
+            help="Type of the files' input and output. MediaPipe takes uint8 and float32 only",
+        ),
     ] = "int8",
     head: Annotated[
         str | None,
@@ -103,6 +106,7 @@ def quantize(
             metavar="SOURCE", help="Photos that decide the ranges, in place of those of `--data`"
         ),
     ] = None,
+    licence: _options.Licence = "",
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
@@ -177,6 +181,7 @@ def quantize(
                 weights_per=cast("Any", weights_per),
                 calibration_images=calibration_images or quantise_images.CALIBRATION_IMAGES,
                 calibrate=calibrate,
+                licence=licence,
                 threads=threads or os.cpu_count() or 1,
                 fine_tuning=_fine_tuning(
                     asked=qat,

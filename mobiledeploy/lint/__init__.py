@@ -12,5 +12,7 @@ code, a network's architecture or how a file was made; operators are described i
 * `layers`: finds the layers with their scales, weights and activations.
 * `rule`: `Rule` and `Finding`.
 * `graph_rules`, `weight_rules`, `range_rules`, `version_rules`, `onnx_rules`: the rules.
+* `metadata_rules`: the rules on what a `.tflite` says to clients.
+* `mediapipe`: what keeps a file from running in MediaPipe Tasks.
 * `tflite_versions`: the TFLite release that introduced each operator version.
 """

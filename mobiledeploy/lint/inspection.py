@@ -14,9 +14,13 @@ from mobiledeploy.base.files import printable
 from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
+from mobiledeploy.formats.tflite.metadata import classifier
+from mobiledeploy.formats.tflite.model import TfliteModel
 from mobiledeploy.lint import (
     graph_rules,
     inputs_outputs,
+    mediapipe,
+    metadata_rules,
     onnx_rules,
     range_rules,
     required_runtime,
@@ -37,6 +41,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *range_rules.RULES,
     *version_rules.RULES,
     *onnx_rules.RULES,
+    *metadata_rules.RULES,
 )
 """All rules; docs/lint.md explains each."""
 
@@ -147,7 +152,19 @@ def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
         metadata=model.metadata,
         signatures=model.signatures,
         findings=check(graph),
+        described=model.described if isinstance(model, TfliteModel) else None,
+        archived=model.archived if isinstance(model, TfliteModel) else (),
+        labels=classifier(data).labels if isinstance(model, TfliteModel) else (),
+        mediapipe=mediapipe.refusals(graph) if _takes_images(model) else None,
     )
+
+
+def _takes_images(model: Model) -> bool:
+    """Whether a model is a `.tflite` with one input, which is an image."""
+    inputs = [model.tensors[index] for index in model.inputs if index >= 0]
+    shape = inputs[0].shape if len(inputs) == 1 else None
+    image = shape is not None and len(shape) == inputs_outputs.IMAGE_RANK
+    return isinstance(model, TfliteModel) and image
 
 
 def _read(path: Path, data: bytes, checks: Checks) -> Model:

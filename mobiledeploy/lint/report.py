@@ -5,7 +5,9 @@ from typing import Literal, TypeAlias
 
 from mobiledeploy.base.codec import OMIT
 from mobiledeploy.formats.model import Dimension
+from mobiledeploy.formats.tflite.metadata import ArchivedFile, ModelMetadata
 from mobiledeploy.lint.inputs_outputs import InputOrOutput
+from mobiledeploy.lint.mediapipe import Refusal
 from mobiledeploy.lint.required_runtime import RequiredRuntime
 from mobiledeploy.lint.rule import Finding
 from mobiledeploy.network.importers.imported import Layout, Notice
@@ -83,6 +85,11 @@ class FileReport:
         metadata: By name: a text, or a size.
         signatures: TFLite signatures: by key, the names and tensors of inputs and outputs.
         findings: Rules that it breaks, errors first.
+        described: What the metadata of a `.tflite` say; None, and absent from the JSON, for none.
+        archived: Files behind a `.tflite`; absent from the JSON if there are none.
+        labels: Names of the classes in them; absent from the JSON if there are none.
+        mediapipe: Why the ImageClassifier of MediaPipe refuses a `.tflite` of images; empty if it
+            takes it. None, and absent from the JSON, for other files.
     """
 
     file: str
@@ -105,6 +112,10 @@ class FileReport:
     metadata: dict[str, str]
     signatures: dict[str, dict[str, dict[str, str]]]
     findings: tuple[Finding, ...]
+    described: ModelMetadata | None = dataclasses.field(default=None, metadata=OMIT)
+    archived: tuple[ArchivedFile, ...] = dataclasses.field(default=(), metadata=OMIT)
+    labels: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    mediapipe: tuple[Refusal, ...] | None = dataclasses.field(default=None, metadata=OMIT)
 
     def count(self, severity: str) -> int:
         """Return how many rules of a severity it breaks."""

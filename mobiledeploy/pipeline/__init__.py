@@ -15,6 +15,7 @@
 `inspect_float`: what a float file holds, and what `quantize` does with it.
 `in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
+`carried_metadata`: what a converted `.tflite` says about itself.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `float_logits`: a float network's logits.
 `int8_logits`: an int8 network's logits.

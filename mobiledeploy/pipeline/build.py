@@ -47,6 +47,7 @@ from mobiledeploy.spec.results import (
     TrainResult,
     named_recalls,
 )
+from mobiledeploy.targets.description import Described
 from mobiledeploy.verify.outputs.accuracy import FLOAT
 from mobiledeploy.verify.outputs.image_sets import Photos
 from mobiledeploy.verify.report import VerifyReport
@@ -180,12 +181,19 @@ def _build(
         )
     chosen = root / "quantise" / f"{quantised.chosen}.tflite" if quantised.chosen else None
 
+    described = Described(
+        name=network.architecture.name,
+        license=config.export.license,
+        preprocessing=config.preprocessing,
+        task="classification",
+        classes=data.class_names,
+    )
     source = files.sha256(chosen or root / "train" / "network.npz")
     exported, export_time = resume.run(
         "export",
         ExportResult,
-        (source, config.export, versions),
-        lambda folder: stages.export(folder, root, network, chosen, config.export),
+        (source, config.export, described, versions),
+        lambda folder: stages.export(folder, root, network, chosen, config.export, described),
         root=root,
         progress=progress,
     )

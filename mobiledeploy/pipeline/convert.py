@@ -17,8 +17,10 @@ import numpy as np
 
 from mobiledeploy import reading
 from mobiledeploy.base import files
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import class_names
 from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
@@ -33,11 +35,12 @@ from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.pipeline.carried_metadata import Carried, Said, carry
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.spec.config import Io
+from mobiledeploy.spec.config import Io, require_licence
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.layers.float_biases import with_integer_biases
@@ -48,6 +51,7 @@ from mobiledeploy.verify.proof.certificate import in_floats as in_floats_of
 from mobiledeploy.verify.report import VerifyReport
 
 VERSION: Final = 1
+NOTHING: Final = Said()
 FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
 """Formats by the endings of file names."""
 
@@ -132,6 +136,8 @@ class ConvertReport:
             function depends on the CPU.
         failures: Why it is not exact, a sentence each.
         verification: The comparison of both files.
+        metadata: What the metadata of a `.tflite` state, and where that comes from; None, and
+            absent from the JSON, if there are none.
     """
 
     version: int
@@ -146,6 +152,7 @@ class ConvertReport:
     operators: tuple[ConvertedOperator, ...]
     failures: tuple[str, ...]
     verification: VerifyReport
+    metadata: Carried | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,12 +164,14 @@ class Converted:
         io: Type of its input.
         operators: See `ConvertReport`.
         loadable: A copy of the source that LiteRT loads, where it does not load the source itself.
+        metadata: See `ConvertReport`.
     """
 
     data: bytes
     io: Io
     operators: tuple[ConvertedOperator, ...]
     loadable: bytes | None = None
+    metadata: Carried | None = None
 
 
 def convert(
@@ -173,6 +182,8 @@ def convert(
     allow_inexact: bool = False,
     data: str | None = None,
     samples: int | None = None,
+    labels: tuple[str, ...] = (),
+    licence: str = "",
     threads: int = 1,
     progress: Progress = silent,
 ) -> ConvertReport:
@@ -185,6 +196,9 @@ def convert(
         allow_inexact: Whether to write also what is not exact.
         data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
         samples: How many images to compare on; None for all photos, or the default.
+        labels: Names of the classes, for the metadata of a `.tflite`; empty for those in the
+            source, or in a file of labels beside it.
+        licence: Under which a `.tflite` may be used, likewise; empty for the source's.
         threads: Images that run at a time.
         progress: Called with what is being done.
 
@@ -192,7 +206,8 @@ def convert(
         The report. The target is written if it is exact, or if that need not be.
 
     Raises:
-        RequestError: There is no such file, or the target's name has another ending.
+        RequestError: There is no such file, the target's name has another ending, or labels or a
+            licence were given that do not fit it.
         ConversionError: The source is no int8 network, or has operators that the target's format
             cannot express exactly; the message names all of them.
         CorruptFileError: The source is damaged.
@@ -201,18 +216,29 @@ def convert(
     """
     path, out = files.user_path(source), files.user_path(target)
     wanted = _wanted(path, out)
+    require_licence(licence)
+    if wanted == "onnx" and (labels or licence):
+        raise RequestError(
+            f"`{'--labels' if labels else '--license'}` is for the metadata of a .tflite; "
+            f"{files.printable(out.name)} has none",
+            hint="leave it out",
+        )
     if out.parent.is_dir():
         files.check_writable(out.parent)
     progress(Event("convert", "reading the file"))
     file_kind.require_file(path, hint="name a finished .tflite, or a quantised .onnx")
     file = model_file.read(path)
-    converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
+    named = class_names.beside(path) if wanted == "tflite" else ()
+    said = Said(labels=labels, beside=named, licence=licence)
+    converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, said=said)
     floats = _in_floats(file)
     if floats:
         count = f"{len(floats)} operator{'s' * (len(floats) > 1)}"
         words = f"the source's runtime computes {count} in float32: codes may miss by 1"
         progress(Event("convert", words))
-        converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats)
+        converted = to_format(
+            file, wanted, io=io, allow_inexact=allow_inexact, in_floats=floats, said=said
+        )
     # What the other kernels of both runtimes give says nothing about the conversion. Which layer
     # differs is known already if the source's runtime computes some in floats.
     locate: Literal["never", "differing"] = "never" if floats else "differing"
@@ -331,6 +357,7 @@ def to_format(
     io: Io | None = None,
     allow_inexact: bool = False,
     in_floats: Collection[str] = (),
+    said: Said = NOTHING,
 ) -> Converted:
     """Return a file in a format, without running it.
 
@@ -340,8 +367,10 @@ def to_format(
         io: See `convert`.
         allow_inexact: See `convert`.
         in_floats: What layers write that the file's runtime computes in floats.
+        said: What the metadata of a `.tflite` say besides those of the file.
 
     Raises:
+        RequestError: See `convert`.
         ConversionError: See `convert`.
         CorruptFileError: The file is damaged.
     """
@@ -370,12 +399,16 @@ def to_format(
     out = _io(layers.output) if io is None else io
     head = head_of(graph)
     copies: dict[str, int] = {}
+    carried: Carried | None = None
     if wanted == "onnx":
         data = onnx.write(graph, certificates, io=kind, out=out, head=head, divided=_divides(file))
     else:
         symmetric = symmetric_kernels(graph)
         graph, copies = symmetric.graph, symmetric.copies
-        data = tflite.write(graph, io=kind, out=out, head=head, divided=_divides(file))
+        attached, carried = carry(file, layers, said)
+        data = tflite.write(
+            graph, io=kind, out=out, head=head, divided=_divides(file), attached=attached
+        )
     operators = (
         *(
             _of_form(file, layers, form)
@@ -398,6 +431,7 @@ def to_format(
         io=kind,
         operators=_with_floats(file, layers, operators, in_floats),
         loadable=loadable,
+        metadata=carried,
     )
 
 
@@ -805,6 +839,7 @@ def _report(
         operators=converted.operators,
         failures=tuple(failures),
         verification=verification,
+        metadata=converted.metadata,
     )
 
 

@@ -79,6 +79,7 @@ def quantize(
     image_size: tuple[int, int] | None = None,
     output: str | None = None,
     effort: Effort | None = None,
+    licence: str = "",
     threads: int | None = None,
     qat: bool = False,
     qat_loss: QatLoss | None = None,
@@ -113,6 +114,8 @@ def quantize(
         output: Name of the output that holds the classes, where a file has several.
         effort: How much is tried to answer as the float network does: `quick` for plain ranges,
             `default` or `best`; None for `default`, or `quick` with `random` images.
+        licence: Under which the model may be used, such as `Apache-2.0`, for the metadata of the
+            `.tflite`; empty for that of a `.tflite` that states one.
         threads: Images that run at a time; None for one a core.
         qat: Whether the network is fine-tuned with fake quantisation, which needs TensorFlow; the
             better of both is kept.
@@ -153,6 +156,7 @@ def quantize(
             output=output,
             threads=threads or os.cpu_count() or 1,
             effort=effort,
+            licence=licence,
             fine_tuning=fine_tuning,
             progress=progress,
         )
@@ -167,7 +171,7 @@ def quantize(
     return Quantised(tflite=tflite, onnx=onnx, report=report)
 
 
-_RENAMED: Final = {"data": "images", "random": 'images="random"'}
+_RENAMED: Final = {"data": "images", "random": 'images="random"', "license": "licence"}
 """By the option of the command: the argument, where its name differs."""
 
 

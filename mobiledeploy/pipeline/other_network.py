@@ -82,6 +82,7 @@ def build(
             weights_per=config.quantise.weights_per,
             calibration_images=config.quantise.calibration_images,
             calibrate=config.quantise.calibrate or None,
+            licence=config.export.license,
             instead_of=why,
             progress=progress,
         )

@@ -74,6 +74,7 @@ from mobiledeploy.spec.results import (
     named_recalls,
 )
 from mobiledeploy.targets import tflite
+from mobiledeploy.targets.description import Described
 from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.report import VerifyReport
 
@@ -97,6 +98,7 @@ def quantize(
     weights_per: WeightsPer = "channel",
     calibration_images: int = CALIBRATION_IMAGES,
     calibrate: files.Name | None = None,
+    licence: str = "",
     instead_of: InsteadOf | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
@@ -126,6 +128,8 @@ def quantize(
         calibration_images: How many images, or values, decide the ranges, at most.
         calibrate: Photos that decide the ranges; None: those of `data` that are not held back.
             All others of `data` are held back then, unless some are needed for fine-tuning.
+        licence: Under which the files may be used, such as `Apache-2.0`; empty: the model file's
+            own, if it is a `.tflite` that states one.
         instead_of: Why `build` does this, for the report; None if it is not `build`.
         progress: Called with what is being done.
 
@@ -180,6 +184,7 @@ def quantize(
         clock=clock,
         progress=progress,
     )
+    imported_licence, stated = imported.license, imported.input_range
     del imported  # its weights, which the simplified network holds folded
     known = with_weights_per(known, weights_per)
     prepared, taken, names = known.prepared, known.images, known.names
@@ -195,7 +200,9 @@ def quantize(
         bgr=known.scaling is not None and known.scaling.bgr,
         calibration_images=calibration_images,
         threads=threads,
-        export=ExportConfig(int8=True, io=io, head=head or ends),
+        export=ExportConfig(
+            int8=True, io=io, head=head or ends, license=licence or imported_licence
+        ),
         task=task,
         qat=fine_tuning,
         effort=effort,
@@ -218,11 +225,18 @@ def quantize(
         known = without_calibration(known)
         taken = known.images
         chosen = root / "quantise" / f"{quantised.chosen}.tflite"
+        described = Described(
+            name=network.architecture.name,
+            license=config.export.license,
+            preprocessing=config.preprocessing,
+            task=config.task,
+            classes=() if names.source == "numbers" else names.names,
+        )
         exported, export_time = resume.run(
             "export",
             ExportResult,
-            (*made_of, files.sha256(chosen)),
-            lambda folder: stages.export(folder, root, network, chosen, config.export),
+            (*made_of, described, files.sha256(chosen)),
+            lambda folder: stages.export(folder, root, network, chosen, config.export, described),
             root=root,
             progress=progress,
         )
@@ -259,7 +273,13 @@ def quantize(
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
-            note=_note(config, known, instead_of),
+            note=_note(
+                config,
+                known,
+                instead_of,
+                stated=bool(stated),
+                licence="" if licence else imported_licence,
+            ),
             unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
@@ -441,8 +461,23 @@ class _HeldBack:
         )
 
 
-def _note(config: ImportConfig, known: Known, instead_of: InsteadOf | None) -> str:
-    """Return what a user should know of the inputs and outputs, in sentences."""
+def _note(
+    config: ImportConfig,
+    known: Known,
+    instead_of: InsteadOf | None,
+    *,
+    stated: bool,
+    licence: str,
+) -> str:
+    """Return what a user should know of the inputs and outputs, in sentences.
+
+    Args:
+        config: How it was quantised.
+        known: Its inputs and outputs.
+        instead_of: Why `build` does this; None if it is not `build`.
+        stated: Whether metadata of the model file say how pixels become the input.
+        licence: That of the model file, where nobody said another; empty for none.
+    """
     said = []
     if instead_of is not None:
         trained = "" if config.qat else ", which was not trained"
@@ -465,6 +500,13 @@ def _note(config: ImportConfig, known: Known, instead_of: InsteadOf | None) -> s
     if known.images.unused:
         count = len(known.images.held_back)
         said.append(f"{count} of {count + known.images.unused} photos of `--data` judge")
+    metadata = [
+        *(["how pixels become the input"] if stated and config.preprocessing is not None else []),
+        *(["the names of the classes"] if known.names.source == "file" else []),
+        *([f"the licence ({licence})"] if licence else []),
+    ]
+    if metadata:
+        said.append("metadata of the model file say " + " and ".join(metadata))
     if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
     if any(notice.kind == "log_scores" for notice in known.prepared.notices):

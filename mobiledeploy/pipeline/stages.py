@@ -42,7 +42,8 @@ from mobiledeploy.spec.results import (
     ScoreLine,
     TrainResult,
 )
-from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.targets import description, onnx, tflite
+from mobiledeploy.targets.description import Described
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
 from mobiledeploy.verify.outputs.accuracy import EVIDENCE, mcnemar
@@ -264,16 +265,32 @@ def quantise_candidates(
 
 
 def export(
-    folder: Path, root: Path, network: Network, chosen: Path | None, config: ExportConfig
+    folder: Path,
+    root: Path,
+    network: Network,
+    chosen: Path | None,
+    config: ExportConfig,
+    described: Described,
 ) -> ExportResult:
-    """Write `model.tflite` and `model.onnx` from one integer graph, or from the float network."""
+    """Write `model.tflite` and `model.onnx` from one integer graph, or from the float network.
+
+    Args:
+        folder: Where they are written.
+        root: The build folder.
+        network: The float network.
+        chosen: The `.tflite` of the integer graph; None for float files.
+        config: Types and output of the files.
+        described: What the `.tflite` says about itself.
+    """
     grid = ""
+    shape = network.architecture.input_shape
+    attached = description.attachment(described, shape, head=config.head)
     certificates: Mapping[str, Certificate] = {}
     if chosen is None:
         from mobiledeploy.targets import float_files
 
         models = {
-            "model.tflite": float_files.write_tflite(network, head=config.head),
+            "model.tflite": float_files.write_tflite(network, head=config.head, attached=attached),
             "model.onnx": float_files.write_onnx(network, head=config.head),
         }
     else:
@@ -281,7 +298,7 @@ def export(
         certificates = certify(graph)
         grid = digest(graph)
         models = {
-            "model.tflite": tflite.write(graph, io=config.io, head=config.head),
+            "model.tflite": tflite.write(graph, io=config.io, head=config.head, attached=attached),
             "model.onnx": onnx.write(graph, certificates, io=config.io, head=config.head),
         }
     for name, data in models.items():

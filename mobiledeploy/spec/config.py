@@ -72,6 +72,8 @@ LEARNING_RATES: Final = (1e-9, 10.0)
 
 IMAGE_SIZES: Final = (16, 1024)
 """The shortest and the longest side of an input that is an image."""
+MOST_LICENSE: Final = 4000
+"""Most characters of a licence: readers of metadata take texts of 16 kB."""
 SMALL_IMAGE: Final = 64
 """Up to this image size the stem keeps the resolution (stride 1): at stride 2 a 32 px image
 would reach the last block as a single pixel. See docs/decisions/0004-small-images.md."""
@@ -93,6 +95,19 @@ def require_choice(
         raise RequestError(
             f"expected {what} to be one of {listed}; received {received}",
             hint=f"choose with `{option}`: {listed}",
+        )
+
+
+def require_licence(licence: str) -> None:
+    """Check that a licence fits into the metadata of a file.
+
+    Raises:
+        RequestError: It does not.
+    """
+    if len(licence) > MOST_LICENSE:
+        raise RequestError(
+            f"expected a licence of at most {MOST_LICENSE} characters, received {len(licence)}",
+            hint="name it with `--license`, as by SPDX: `Apache-2.0`",
         )
 
 
@@ -256,16 +271,20 @@ class ExportConfig:
         int8: Whether to quantise; otherwise the files are float32.
         io: Type of the int8 files' input and output tensors.
         head: Whether the files end in the softmax or in the logits.
+        license: Under which the files may be used, for the metadata of the `.tflite`; empty, and
+            absent from the JSON, if nobody said it.
     """
 
     int8: bool
     io: Io
     head: Head
+    license: str = dataclasses.field(default="", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the choices."""
         require_choice("io", self.io, IOS, option="--io")
         require_choice("head", self.head, HEADS, option="--head")
+        require_licence(self.license)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

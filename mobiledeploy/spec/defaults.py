@@ -104,6 +104,7 @@ def decide(
     int8: bool = True,
     io: Io | None = None,
     head: Head = "softmax",
+    licence: str = "",
     seed: int = 0,
     threads: int | None = None,
 ) -> BuildConfig:
@@ -133,6 +134,8 @@ def decide(
         int8: False for float32 files.
         io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
+        licence: Under which the files may be used, such as `Apache-2.0`; empty if that is not
+            known.
         seed: Seed of initial weights, order of the images and augmentation.
         threads: Threads of TensorFlow's kernels; by default one a core, 8 at most.
 
@@ -215,7 +218,12 @@ def decide(
             weights_per=weights_per or "channel",
             calibrate="" if calibrate is None else os.fspath(calibrate),
         ),
-        export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
+        export=ExportConfig(
+            int8=int8,
+            io=io or ("int8" if int8 else "float32"),
+            head=head,
+            license=licence,
+        ),
     )
 
 
@@ -242,6 +250,7 @@ def asked(config: BuildConfig) -> frozenset[str]:
         "int8": config.export.int8,
         "io": config.export.io == default.export.io,
         "head": config.export.head == default.export.head,
+        "licence": config.export.license == default.export.license,
         "seed": train.seed == usual.seed,
     }
     return frozenset(name for name, equal in same.items() if not equal)

@@ -9,7 +9,9 @@ from mobiledeploy._version import __version__
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats.onnx.writer import IR_VERSION, OPSET
-from mobiledeploy.formats.tflite import IDENTIFIER
+from mobiledeploy.formats.tflite import IDENTIFIER, metadata_writer
+from mobiledeploy.formats.tflite.metadata import ENTRY
+from mobiledeploy.formats.tflite.metadata_writer import Attachment
 from mobiledeploy.formats.tflite.writer import SIGNATURE
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
@@ -17,7 +19,9 @@ from mobiledeploy.spec.config import Head
 from mobiledeploy.training import tensorflow_graph, tensorflow_setup
 
 
-def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
+def write_tflite(
+    network: Network, *, head: Head = "softmax", attached: Attachment | None = None
+) -> bytes:
     """Return the file's bytes: one float32 image in, float32 scores or logits out.
 
     The function is converted without a Keras model or module around it: with one the converter
@@ -26,6 +30,7 @@ def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
     Args:
         network: What to write.
         head: Whether the file ends in the softmax or in the logits.
+        attached: What the file says to clients such as MediaPipe, with its labels; None: nothing.
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
@@ -39,7 +44,10 @@ def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
             [function.get_concrete_function()]
         )
         converted: bytes = converter.convert()
-    return _with_signature(converted, output)
+    if attached is None:
+        return _with_signature(converted, output, b"")
+    written = _with_signature(converted, output, metadata_writer.entry(attached.metadata))
+    return metadata_writer.with_files(written, attached.files)
 
 
 def write_onnx(network: Network, *, head: Head = "softmax") -> bytes:
@@ -103,9 +111,16 @@ def function_of(network: Network, *, until: str, batch: int | None) -> Any:
     )
 
 
-def _with_signature(data: bytes, output: str) -> bytes:
-    """Add the output's name and a signature, which the converter omits without a SavedModel."""
+def _with_signature(data: bytes, output: str, metadata: bytes) -> bytes:
+    """Add the output's name and a signature, which the converter omits without a SavedModel.
+
+    Args:
+        data: What the converter wrote.
+        output: Name of the output.
+        metadata: An entry to add; empty for none.
+    """
     import flatbuffers
+    import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -116,6 +131,12 @@ def _with_signature(data: bytes, output: str) -> bytes:
     signature.inputs = [_tensor_map(schema, "input", subgraph.inputs[0])]
     signature.outputs = [_tensor_map(schema, "output", subgraph.outputs[0])]
     model.signatureDefs = [signature]
+    if metadata:
+        buffer, named = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(metadata, np.uint8)
+        named.name, named.buffer = ENTRY, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), named]
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())

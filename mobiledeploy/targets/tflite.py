@@ -4,6 +4,8 @@ from typing import assert_never
 
 import numpy as np
 
+from mobiledeploy.formats.tflite import metadata_writer
+from mobiledeploy.formats.tflite.metadata_writer import Attachment
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops import divided_input, table
@@ -20,6 +22,7 @@ def write(
     out: Io | None = None,
     head: Head = "softmax",
     divided: bool = False,
+    attached: Attachment | None = None,
 ) -> bytes:
     """Return the bytes of a `.tflite` for one image (resize the input for more).
 
@@ -35,6 +38,7 @@ def write(
         head: Whether the file ends in the softmax or in the logits.
         divided: Whether a float32 input is quantised by a division, as in another tool's `.onnx`;
             see `ops.divided_input`.
+        attached: What the file says to clients such as MediaPipe, with its labels; None: nothing.
 
     Raises:
         RequestError: A softmax is asked for, but the graph has none.
@@ -69,12 +73,14 @@ def write(
                 model.operator("QUANTIZE", 1, [codes], last, "QuantizeOptions")
             case _:
                 assert_never(outer)
-    return model.finish(
+    written = model.finish(
         description=graph.name,
         min_runtime=_min_runtime(graph),
         inputs={"input": first},
         outputs={"output": last},
+        metadata=b"" if attached is None else metadata_writer.entry(attached.metadata),
     )
+    return written if attached is None else metadata_writer.with_files(written, attached.files)
 
 
 def _inner(model: TfliteWriter, tensor: QTensor, name: str) -> int:

@@ -19,6 +19,7 @@ from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.spec.contract import Contract, Int8Grid, Tap, Tolerance, class_names
+from mobiledeploy.targets.description import labels
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.report import VerifyReport
 
@@ -69,6 +70,7 @@ def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[
     for opened in both:
         for name, said, received in _tensors(contract, opened):
             contradictions += _unless(name, said, received, opened.file.name)
+        contradictions += _metadata(contract, class_names(root), opened)
     contradictions += _unless("the three grids", stated_grids, grids.tolist(), "golden.npz")
     for recipe, opened in zip(contract.taps, both, strict=False):
         contradictions += _tap(recipe, opened)
@@ -100,6 +102,20 @@ def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object
     yield "output.grid", *_grids(contract.output.grid, reading.output)
     if reading.logits is not None:
         yield "logits", *_grids(contract.logits, reading.logits.output)
+
+
+def _metadata(contract: Contract, names: tuple[str, ...], opened: OpenFile) -> list[str]:
+    """Return where the metadata of a `.tflite`, if it has some, contradict a contract."""
+    stated, where = opened.described, f"the metadata of {opened.file.name}"
+    said = []
+    if stated.labels:
+        expected = tuple(name.strip() for name in labels(contract.task, names))
+        said += _unless(contract.labels.path, expected, stated.labels, where)
+    if stated.normalisation and contract.preprocessing is not None:
+        mean, std = contract.preprocessing.scaling
+        pairs = ((float(np.float32(mean)), float(np.float32(std))),)
+        said += _unless("mean and std", pairs, stated.normalisation, where)
+    return said
 
 
 def _grids(stated: Int8Grid | None, tensor: StoredTensor) -> tuple[object, object]:

@@ -17,9 +17,10 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Float32, Int8
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.runtimes import Load
-from mobiledeploy.spec.config import Head, Io
+from mobiledeploy.spec.config import Head, Io, Preprocessing
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
+from mobiledeploy.targets.description import Described, attachment
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,8 +40,22 @@ class Classifier:
     graph: IntegerGraph
     pixels: Pixels
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return tuple(f"class {number}" for number in range(self.graph.output.shape[-1]))
+
     def tflite(self, io: Io, head: Head = "softmax") -> bytes:
-        return tflite_target.write(self.graph, io=io, head=head)
+        """The file as a build writes it, with metadata."""
+        described = Described(
+            name="network",
+            license="",
+            preprocessing=Preprocessing(image_size=SIZE),
+            task="classification",
+            classes=self.names,
+        )
+        attached = attachment(described, self.graph.input.shape, head=head)
+        return tflite_target.write(self.graph, io=io, head=head, attached=attached)
 
     def onnx(self, io: Io, head: Head = "softmax") -> bytes:
         return onnx_target.write(self.graph, certify(self.graph), io=io, head=head)

@@ -26,10 +26,12 @@ class Answers:
     Attributes:
         version: The client's own word for its version.
         outputs: Shape (images, classes).
+        names: What the client calls the classes; empty if it does not name them.
     """
 
     version: str
     outputs: npt.NDArray[np.float64]
+    names: tuple[str, ...] = ()
 
     def difference(self, expected: npt.NDArray[Any]) -> float:
         """The largest difference, in steps if the output is int8 or uint8."""
@@ -41,9 +43,17 @@ class Answers:
         return float(np.mean(self.outputs.argmax(axis=1) == expected.argmax(axis=1)))
 
 
-def python(*requirements: str) -> tuple[str, ...]:
-    """The command of this Python with these packages and no others."""
-    install = (sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target")
+def python(*requirements: str, alone: bool = False) -> tuple[str, ...]:
+    """The command of this Python with these packages, what they need, and no others.
+
+    Args:
+        *requirements: The packages.
+        alone: Whether what they need is left out, unless it is among them.
+    """
+    install = (
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-compile",
+        *(("--no-deps",) if alone else ()), "--target",
+    )  # fmt: skip
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     site = _installed("-".join((version, *requirements)), install, requirements)
     # -S leaves out this environment's own packages.
@@ -113,4 +123,8 @@ def answers(
         timeout=240,
     )
     printed = json.loads(done.stdout.splitlines()[-1])
-    return Answers(version=printed["version"], outputs=np.array(printed["outputs"], np.float64))
+    return Answers(
+        version=printed["version"],
+        outputs=np.array(printed["outputs"], np.float64),
+        names=tuple(printed.get("names", ())),
+    )

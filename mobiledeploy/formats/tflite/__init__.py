@@ -5,7 +5,8 @@
 * `flatbuffer`: reads tables of a flatbuffer that may be damaged.
 * `buffers`: where a file keeps its values.
 * `quantisation`: scales and zero points of tensors.
-* `metadata`: descriptions that tools add to a file.
+* `metadata`: descriptions and labels that tools add to a file.
+* `metadata_writer`: writes those that MediaPipe and ML Kit read.
 * `schema`: enum numbers and table slots of the schema, by name.
 * `writer`: writes a new file.
 * `edit`: makes copies with more outputs, or cuts out a part.

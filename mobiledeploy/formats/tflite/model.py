@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import Model, Operator, Tensor
 from mobiledeploy.formats.tflite.flatbuffer import Table
+from mobiledeploy.formats.tflite.metadata import ArchivedFile, ModelMetadata
 
 CUSTOM: Final = "custom"
 """Domain of custom operators."""
@@ -112,6 +113,8 @@ class TfliteModel(Model):
         data: The file.
         graph: The main graph's table in the file.
         calls: The signatures.
+        described: What the metadata for MediaPipe and ML Kit say; None if there are none.
+        archived: Files behind the flatbuffer, such as labels.
     """
 
     tensors: tuple[TfliteTensor, ...]
@@ -119,6 +122,8 @@ class TfliteModel(Model):
     data: bytes = dataclasses.field(repr=False)
     graph: Table
     calls: tuple[Signature, ...] = ()
+    described: ModelMetadata | None = None
+    archived: tuple[ArchivedFile, ...] = ()
 
 
 def require_supported(model: TfliteModel) -> None:

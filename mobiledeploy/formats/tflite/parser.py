@@ -55,7 +55,7 @@ def parse(data: bytes) -> TfliteModel:
         )
     )
     codes = root.tables(schema.Model.OPERATOR_CODES)
-    described = tuple(_code(code, limit) for code in codes)
+    known = tuple(_code(code, limit) for code in codes)
     operators = [graph.tables(schema.SubGraph.OPERATORS) for graph in graphs]
     limit.take(sum(map(len, operators)))
     numbers = [_code_number(table, len(codes)) for graph in operators for table in graph]
@@ -66,6 +66,7 @@ def parse(data: bytes) -> TfliteModel:
         for table in others:
             buffers.use(table.scalar(schema.Tensor.BUFFER, "I", 0), "another graph's tensor")
     values = _metadata(root, buffers, limit)
+    described, archived = metadata.of_values(values), metadata.archived(data)
     calls = tuple(
         _signature(table, graphs, limit) for table in root.tables(schema.Model.SIGNATURES)
     )
@@ -76,11 +77,11 @@ def parse(data: bytes) -> TfliteModel:
         producer="TensorFlow's converter" if "CONVERSION_METADATA" in values else "",
         tensors=tensors,
         operators=tuple(
-            _operator(table, described[number], _builtin(codes[number]), len(tensors), limit)
+            _operator(table, known[number], _builtin(codes[number]), len(tensors), limit)
             for table, number in zip(operators[0], numbers, strict=False)
         ),
         other_operators=tuple(
-            (described[number].kind, described[number].domain, described[number].version)
+            (known[number].kind, known[number].domain, known[number].version)
             for number in numbers[len(operators[0]) :]
         ),
         inputs=_indices(
@@ -90,11 +91,11 @@ def parse(data: bytes) -> TfliteModel:
             graphs[0], schema.SubGraph.OUTPUTS, len(tensors), limit, "output of the graph"
         ),
         codes=tuple(
-            dataclasses.replace(code, uses=uses[number]) for number, code in enumerate(described)
+            dataclasses.replace(code, uses=uses[number]) for number, code in enumerate(known)
         ),
         buffers=buffers.filled(),
         graphs=len(graphs),
-        metadata=metadata.describe(data, values),
+        metadata=metadata.describe(values, described, archived),
         signatures=_named(calls, graphs, limit),
         min_runtime=metadata.min_runtime(values),
         outside=buffers.outside,
@@ -102,6 +103,8 @@ def parse(data: bytes) -> TfliteModel:
         data=data,
         graph=graphs[0],
         calls=calls,
+        described=described,
+        archived=archived,
     )
 
 

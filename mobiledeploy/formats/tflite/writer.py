@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.metadata import ENTRY, RUNTIME
 from mobiledeploy.formats.tflite.model import TfliteOperator
 from mobiledeploy.formats.tflite.parser import IDENTIFIER
 from mobiledeploy.formats.tflite.schema import Field
@@ -252,6 +253,7 @@ class TfliteWriter:
         min_runtime: str,
         inputs: Mapping[str, int],
         outputs: Mapping[str, int],
+        metadata: bytes = b"",
     ) -> bytes:
         """Return the file.
 
@@ -260,13 +262,13 @@ class TfliteWriter:
             min_runtime: Oldest runtime that knows all operators, such as `1.14.0`.
             inputs: Indices of the input tensors, by their names in the signature.
             outputs: Indices of the output tensors, by their names in the signature.
+            metadata: What `metadata_writer.entry` gives; empty for none.
         """
         # 16 bytes, as TensorFlow's converter writes it: readers expect a field of that size.
-        version = self._builder.CreateByteVector(min_runtime.encode().ljust(16, b"\0"))
-        self._buffers.append(self._table("Buffer", Data=version))
-        metadata = self._table(
-            "Metadata", Name=self._string("min_runtime_version"), Buffer=len(self._buffers) - 1
-        )
+        entries = {RUNTIME: min_runtime.encode().ljust(16, b"\0")}
+        if metadata:
+            entries[ENTRY] = metadata
+        described = [self._entry(name, content) for name, content in entries.items()]
         codes = [
             self._table(
                 "OperatorCode",
@@ -307,12 +309,20 @@ class TfliteWriter:
             Subgraphs=self._offsets([subgraph]),
             Description=self._string(description),
             Buffers=self._offsets(self._buffers),
-            Metadata=self._offsets([metadata]),
+            Metadata=self._offsets(described),
             SignatureDefs=self._offsets([signature]),
         )
         self._builder.Finish(model, IDENTIFIER)
         with memoryview(self._builder.Bytes) as written:  # `Output` would copy it once more
             return bytes(written[self._builder.Head() :])
+
+    def _entry(self, name: str, content: bytes) -> int:
+        """Add an entry of metadata, with the buffer that holds it."""
+        if name == ENTRY:  # a flatbuffer of its own, whose numbers have to be aligned
+            self._builder.Prep(ALIGNMENT, len(content))
+        vector = self._builder.CreateByteVector(content)
+        self._buffers.append(self._table("Buffer", Data=vector))
+        return self._table("Metadata", Name=self._string(name), Buffer=len(self._buffers) - 1)
 
     def _operator(
         self,

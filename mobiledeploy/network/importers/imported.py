@@ -67,6 +67,7 @@ class Imported:
         notices: What a user should know.
         layers: By the name of a node, the layer of the file that it belongs to, with the models
             around it. Of Keras only.
+        license: Under which the file may be used, as its metadata say; empty if they do not.
     """
 
     graph: FloatGraph
@@ -79,6 +80,7 @@ class Imported:
     dtypes: tuple[str, ...] = ("float32",)
     notices: tuple[Notice, ...] = ()
     layers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    license: str = ""
 
     @property
     def scaling(self) -> ChannelScaling | None:

@@ -34,6 +34,7 @@ from mobiledeploy.network.importers.builder import (
 from mobiledeploy.network.importers.imported import MOST_LABELS, Imported, Notice
 from mobiledeploy.network.importers.tflite_operators import CONSTANTS, OPERATORS, Call, Value
 from mobiledeploy.network.importers.views import View
+from mobiledeploy.spec.config import MOST_LICENSE
 
 MOST_COMPUTED: Final = 2**28
 """Most values that all operators on constants compute together, and that change their type."""
@@ -115,6 +116,7 @@ def read_model(
             (-mean / std, (255 - mean) / std) for mean, std in described.normalisation
         ),
         notices=tuple(notices),
+        license="" if model.described is None else model.described.license[:MOST_LICENSE],
     )
 
 

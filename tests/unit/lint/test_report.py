@@ -130,7 +130,11 @@ def test_mediapipe_metadata_and_appended_files_are_shown(
         "input 0": "image; mean 127.5; std 128",
         "files": "labels.txt",
     }
-    assert report.findings == ()
+    assert [finding.rule for finding in report.findings] == ["MD509"]
+    assert report.labels == ("cat", "dog")
+    assert report.described is not None
+    assert report.described.name == "pets"
+    assert report.mediapipe == ("input type",)
 
 
 def mediapipe_metadata() -> bytes:

@@ -108,7 +108,7 @@ def test_floats_of_the_networks_own_input_give_what_their_pixels_give(tmp_path: 
     out = tmp_path / "build"
     made = in_memory.quantize(model, images, input_range="-1..1", out=out, labels="abcd")
     floats = (images / 127.5 - 1).astype(np.float32)
-    same = in_memory.quantize(model, floats, input_range="-1..1")
+    same = in_memory.quantize(model, floats, input_range="-1..1", labels="abcd")
     assert (same.tflite, same.onnx) == (made.tflite, made.onnx)
     assert (out / "model.tflite").read_bytes() == made.tflite
     assert (out / "labels.txt").read_text().split() == list("abcd")

@@ -12,11 +12,13 @@ import pytest
 from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.tflite import metadata
 from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.config import Head
+from mobiledeploy.spec.config import Head, Preprocessing
+from mobiledeploy.targets.description import Described, attachment
 from mobiledeploy.targets.float_files import write_onnx, write_tflite
 from mobiledeploy.training import predict
 
@@ -45,9 +47,19 @@ def network(request: pytest.FixtureRequest) -> Network:
     )
 
 
+DESCRIBED = Described(
+    name="network",
+    license="",
+    preprocessing=Preprocessing(image_size=40),
+    task="classification",
+    classes=("a", "b", "c", "d", "e"),
+)
+
+
 @cache
 def tflite_file(network: Network, head: Head = "softmax") -> bytes:
-    return write_tflite(network, head=head)
+    attached = attachment(DESCRIBED, network.architecture.input_shape, head=head)
+    return write_tflite(network, head=head, attached=attached)
 
 
 @cache
@@ -71,6 +83,12 @@ def expected(network: Network, pixels: np.ndarray, head: Head) -> np.ndarray:
 
 def tolerance(outputs: np.ndarray) -> float:
     return 1e-5 * max(1.0, float(np.abs(outputs).max()))
+
+
+def test_the_file_says_what_it_is(network: Network) -> None:
+    said = metadata.classifier(tflite_file(network))
+    assert said.labels == DESCRIBED.classes
+    assert said.normalisation == ((128.0, 128.0),)
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
@@ -121,7 +139,7 @@ def test_onnx_is_valid_with_a_dynamic_batch(network: Network) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(network: Network) -> None:
-    assert write_tflite(network) == tflite_file(network)
+    assert tflite_file.__wrapped__(network) == tflite_file(network)
     assert write_onnx(network) == onnx_file(network)
 
 

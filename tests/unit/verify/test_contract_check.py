@@ -23,6 +23,7 @@ from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tap, Tolerance
 from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.targets.description import Described, attachment
 from mobiledeploy.verify import contract_check
 from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
 
@@ -95,6 +96,43 @@ def test_a_contract_written_for_the_files_holds(
 ) -> None:
     assert contract_check.of_files(contract, folder, both) == ()
     assert contract_check.of_folder(contract, folder, evaluation(contract)) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, ""),
+        ({"classes": ()}, ""),
+        ({"classes": ("another", "class 1")}, "labels.txt: expected"),
+        ({"preprocessing": Preprocessing(image_size=SIZE, mean=0.0)}, "mean and std: expected"),
+    ],
+    ids=["the same", "no labels", "labels", "mean"],
+)
+def test_metadata_that_contradict_the_contract_are_found(
+    contract: Contract, folder: Path, fields: dict[str, Any], said: str
+) -> None:
+    names = tuple((folder / "labels.txt").read_text().splitlines())
+    if fields.get("classes"):
+        fields = {"classes": (*fields["classes"], *names[2:])}
+    described = Described(
+        name="network",
+        license="",
+        preprocessing=contract.preprocessing,
+        task="classification",
+        classes=names,
+    )
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=SIZE)
+    attached = attachment(
+        dataclasses.replace(described, **fields), graph.input.shape, head="softmax"
+    )
+    data = tflite.write(graph, attached=attached)
+    file = open_file(model_file.of_bytes(FILES[0], data), HERE)
+    tap = edit.tap_recipe(parse(data)).tap(FILES[0])
+    contradictions = contract_check.of_files(
+        dataclasses.replace(contract, taps=(tap, contract.taps[1])), folder, [file]
+    )
+    assert len(contradictions) == bool(said)
+    assert all(said in each for each in contradictions)
 
 
 def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
