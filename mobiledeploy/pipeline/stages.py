@@ -221,6 +221,7 @@ def quantise_candidates(
             quantised.ranges,
             images,
             quantisation,
+            teacher=network,
             augment=_augmentation(config),
             seed=config.train.seed,
             checkpoints=Checkpoints(folder=folder / CHECKPOINTS),
