@@ -73,7 +73,8 @@ def main() -> None:
     options = _options()
     print(
         "| weights per | seed | float right | PTQ int8 right | QAT int8 right "
-        "| right only in PTQ, in QAT | p | as float: PTQ, QAT | shipped |\n|---|---|---|---|---|---|---|---|---|"
+        "| right only in PTQ, in QAT | p | as float: PTQ, QAT | shipped |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     )
     rows = list[Row]()
     with tempfile.TemporaryDirectory() as temporary:
