@@ -8,8 +8,12 @@ arXiv:2105.08919, and docs/qat.md for measurements.
 import dataclasses
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from mobiledeploy.network.network import Network
 from mobiledeploy.training import tensorflow_graph, tensorflow_setup
+from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.training.step import Loss, TrainableModel
 from mobiledeploy.training.tensorflow_graph import TfTensor
 
@@ -55,6 +59,23 @@ def squared_error(labels: TfTensor, outputs: TfTensor) -> TfTensor:
     return tf.reduce_mean(tf.math.squared_difference(student, teacher), axis=1) / variance
 
 
+def relative_errors(
+    student: npt.NDArray[np.float32], teacher: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """Return what `squared_error` does, computed in float64 NumPy.
+
+    Args:
+        student: Logits, shape (examples, classes).
+        teacher: The float network's for the same examples.
+
+    Returns:
+        float64, shape (examples,).
+    """
+    expected = teacher.astype(np.float64)
+    errors = np.square(student - expected).mean(axis=1)
+    return np.asarray(errors / max(expected.var(), SMALLEST_VARIANCE))
+
+
 def with_labels(cross_entropy: Loss) -> Loss:
     """Return the loss of labels and of the teacher's logits together.
 
@@ -67,3 +88,21 @@ def with_labels(cross_entropy: Loss) -> Loss:
         return cross_entropy(labels, student) + WEIGHT * squared_error(labels, outputs)
 
     return loss
+
+
+def losses_with_labels(
+    labels: npt.NDArray[np.int64],
+    student: npt.NDArray[np.float32],
+    teacher: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float64]:
+    """Return the loss of each example, computed in float64 NumPy, without smoothing.
+
+    Args:
+        labels: int64, shape (examples,).
+        student: Logits, shape (examples, classes).
+        teacher: The float network's for the same examples.
+
+    Returns:
+        float64, shape (examples,).
+    """
+    return cross_entropies(labels, student) + WEIGHT * relative_errors(student, teacher)
