@@ -246,6 +246,9 @@ class _Judge:
 
     def score(self, name: str, graph: IntegerGraph, progress: Progress) -> stages.Scored:
         """Return how well a candidate does."""
+        from mobiledeploy.training.loss import cross_entropies
+        from mobiledeploy.training.teacher import relative_errors
+
         examples = self._examples
         run = logits_runner(graph, threads=self._threads)
         count = len(self._validation) + len(examples.test)
@@ -256,8 +259,6 @@ class _Judge:
             expected = decided(self._float)
             losses = relative_errors(logits, self._float)
         else:
-            from mobiledeploy.training.loss import cross_entropies
-
             losses = cross_entropies(expected, logits)
         if reported is None:
             reported = decided(examples.float_logits(examples.test))
@@ -272,13 +273,3 @@ class _Judge:
             right=answers == expected,
             losses=losses,
         )
-
-
-def relative_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float64]:
-    """Return the mean squared error of each image's logits, as a part of the reference's variance.
-
-    Shape (images,).
-    """
-    expected = reference.astype(np.float64)
-    errors = np.square(logits - expected).mean(axis=1)
-    return np.asarray(errors / max(expected.var(), np.finfo(np.float64).tiny))

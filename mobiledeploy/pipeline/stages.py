@@ -28,6 +28,7 @@ from mobiledeploy.network.weight_matching import Stored, architecture_for, match
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import class_order, ladder
 from mobiledeploy.pipeline.distillation import Distillation
+from mobiledeploy.pipeline.float_logits import float_logits
 from mobiledeploy.pipeline.int8_logits import logits_runner
 from mobiledeploy.pipeline.quantise_images import calibration_rows
 from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
@@ -244,6 +245,7 @@ def quantise_candidates(
             quantised.ranges,
             images,
             quantisation,
+            teacher=network,
             augment=_augmentation(config),
             seed=config.train.seed,
             checkpoints=Checkpoints(folder=folder / CHECKPOINTS),
@@ -253,9 +255,11 @@ def quantise_candidates(
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     for name, graph in graphs.items():
         files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
+    validation = np.ascontiguousarray(splits["validation"].pixels)
+    floats = float_logits(network, validation, threads=threads)
     chosen = choose_candidate(
         tuple(
-            score_candidate(name, graph, splits, threads=threads, progress=progress)
+            score_candidate(name, graph, splits, floats, threads=threads, progress=progress)
             for name, graph in graphs.items()
         )
     )
@@ -394,7 +398,13 @@ class Scored:
 
 
 def score_candidate(
-    name: str, graph: IntegerGraph, splits: Splits, *, threads: int, progress: Progress
+    name: str,
+    graph: IntegerGraph,
+    splits: Splits,
+    floats: npt.NDArray[np.float32],
+    *,
+    threads: int,
+    progress: Progress,
 ) -> Scored:
     """Measure a candidate's accuracy, as a file in LiteRT with XNNPACK that ends in its logits.
 
@@ -402,10 +412,11 @@ def score_candidate(
         name: `ptq` or `qat`.
         graph: The candidate.
         splits: Images of the validation and the test split.
+        floats: The float network's logits of the validation images, shape (images, classes).
         threads: Images that run at a time.
         progress: Called before each split.
     """
-    from mobiledeploy.training.loss import cross_entropies
+    from mobiledeploy.training.teacher import losses_with_labels
 
     run = logits_runner(graph, threads=threads)
     logits, right = {}, {}
@@ -414,7 +425,7 @@ def score_candidate(
         progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
         logits[split] = run(images.pixels)
         right[split] = logits[split].argmax(axis=1) == images.labels
-    losses = cross_entropies(splits["validation"].labels, logits["validation"])
+    losses = losses_with_labels(splits["validation"].labels, logits["validation"], floats)
     scores = {
         split: Accuracy(correct=int(rows.sum()), total=len(rows)) for split, rows in right.items()
     }

@@ -57,6 +57,9 @@ class TrainingRecipe:
 CALIBRATION_IMAGES: Final = 256
 """Number of training images that decide the activation ranges."""
 
+QAT_STEPS_PER_TENSOR: Final = 200
+"""Steps of quantisation-aware training with one scale a layer, which leaves more to learn."""
+
 FINE_TUNING_STEPS: Final = 100
 """Steps of fine-tuning of an imported network with fake quantisation."""
 FINE_TUNING_BATCH_SIZE: Final = 32
@@ -78,7 +81,7 @@ RECIPES: Final = {
     ),
     "photos, from weights": TrainingRecipe(
         image_size=224, small=False, epochs=8, batch_size=16, learning_rate=1e-4,
-        qat_steps=60, qat_batch_size=16, qat_learning_rate=1e-5,
+        qat_steps=60, qat_batch_size=16, qat_learning_rate=3e-5,
     ),
 }  # fmt: skip
 
@@ -123,7 +126,8 @@ def decide(
         batch_size: Images a step.
         learning_rate: Peak of the schedule of float training.
         qat_engine: `folded` (the default) or `tfmot`.
-        qat_steps: Steps of quantisation-aware training; 0 for post-training only.
+        qat_steps: Steps of quantisation-aware training; 0 for post-training only. By default
+            more with one scale a layer.
         effort: How many techniques are tried to make the int8 network answer as the float one;
             see `pipeline.ladder`. By default `default`.
         weights_per: Whether each channel of a convolution's kernel has a scale, or all have one;
@@ -190,6 +194,7 @@ def decide(
     else:
         recipe = RECIPES["photos" if weights == "none" else "photos, from weights"]
     size = recipe.image_size if image_size is None else image_size
+    usual_steps = QAT_STEPS_PER_TENSOR if weights_per == "tensor" else recipe.qat_steps
     return BuildConfig(
         data=data,
         model=ModelConfig(
@@ -208,7 +213,7 @@ def decide(
         ),
         quantise=QuantiseConfig(
             engine=qat_engine or "folded",
-            steps=recipe.qat_steps if qat_steps is None else qat_steps,
+            steps=usual_steps if qat_steps is None else qat_steps,
             batch_size=recipe.qat_batch_size,
             learning_rate=recipe.qat_learning_rate,
             calibration_images=CALIBRATION_IMAGES
@@ -229,7 +234,12 @@ def decide(
 
 def asked(config: BuildConfig) -> frozenset[str]:
     """Return the arguments of `decide` of which a configuration has another value than default."""
-    default = decide(arch=config.model.arch, data=config.data, weights=config.train.weights)
+    default = decide(
+        arch=config.model.arch,
+        data=config.data,
+        weights=config.train.weights,
+        weights_per=config.quantise.weights_per,
+    )
     train, usual = config.train, default.train
     same = {
         "arch": config.model.arch == "v2",

@@ -286,8 +286,8 @@ class Candidate:
         validation: Accuracy on the validation images, by which the candidate is chosen. Of an
             imported network that is not trained with labels: how often it answers as the float
             network.
-        validation_loss: Mean cross-entropy on the validation images, which breaks a tie; or the
-            squared error of logits as a part of the variance of the float network's.
+        validation_loss: Mean loss of the validation images, which breaks a tie: what training with
+            labels, with the float network's logits, or with both together makes smaller.
         test: Accuracy on the held-back images, which is reported.
     """
 

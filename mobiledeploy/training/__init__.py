@@ -12,6 +12,7 @@ room, `models/` and the float exports import TensorFlow, and only when called.
 * `qat`: the interface of quantisation-aware training.
 * `qat_folded`: the default engine: fake quantisation of the folded network.
 * `qat_tfmot`: the engine that uses tensorflow-model-optimization.
+* `teacher`: distillation from the float network, alone or with labels.
 * `fine_tune`: fine-tuning of an imported network, by its own float outputs or by labels.
 * `loop`: the training loop that all of these use.
 * `step`: one training step as a TensorFlow graph, Adam included.

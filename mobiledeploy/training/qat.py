@@ -27,6 +27,7 @@ class Engine(Protocol):
         images: Images,
         config: QuantiseConfig,
         *,
+        teacher: Network,
         augment: Augmentation,
         seed: int,
         checkpoints: Checkpoints | None = ...,
@@ -34,11 +35,14 @@ class Engine(Protocol):
     ) -> tuple[Network, Ranges]:
         """Return the network and the ranges after `config.steps` training steps.
 
+        The labels and the float network's logits are learnt together.
+
         Args:
-            network: Float network with batch norm folded.
+            network: Float network with batch norm folded, where the training starts.
             ranges: Activation ranges from calibration.
             images: Training images.
             config: Steps, batch size, learning rate.
+            teacher: The float network as it was trained.
             augment: How images are varied; as in float training.
             seed: Seed of the order of the images and of the augmentation.
             checkpoints: Where the training state is saved; None: nowhere.

@@ -23,6 +23,7 @@ from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import objective
 from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.teacher import with_labels, with_teacher
 from mobiledeploy.training.tensorflow_graph import (
     Apply,
     Observe,
@@ -41,6 +42,7 @@ def train_quantised(
     images: Images,
     config: QuantiseConfig,
     *,
+    teacher: Network,
     augment: Augmentation,
     seed: int,
     checkpoints: Checkpoints | None = None,
@@ -50,13 +52,13 @@ def train_quantised(
     variables = tensorflow_graph.variables_of(network)
     plan = qat.plan(config, seed)
     loop.train(
-        model_of(network, variables, ranges),
+        with_teacher(model_of(network, variables, ranges), teacher),
         images.pixels,
         images.labels,
         plan,
         prepare=augmentation(augment, seed=seed, scaling=network.architecture.scaling),
-        loss=objective(images.labels, network.architecture.classes),
-        checkpoint=checkpoints.of("folded", network, ranges, images, plan, augment)
+        loss=with_labels(objective(images.labels, network.architecture.classes)),
+        checkpoint=checkpoints.of("folded", network, teacher, ranges, images, plan, augment)
         if checkpoints
         else None,
         progress=progress,

@@ -30,6 +30,7 @@ from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import objective
 from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.teacher import with_labels, with_teacher
 from mobiledeploy.training.tensorflow_graph import input_limits
 
 
@@ -39,6 +40,7 @@ def train_quantised(
     images: Images,
     config: QuantiseConfig,
     *,
+    teacher: Network,
     augment: Augmentation,
     seed: int,
     checkpoints: Checkpoints | None = None,
@@ -48,13 +50,13 @@ def train_quantised(
     wrapped = wrap(network, ranges)
     plan = qat.plan(config, seed)
     loop.train(
-        wrapped.trainable(),
+        with_teacher(wrapped.trainable(), teacher),
         images.pixels,
         images.labels,
         plan,
         prepare=augmentation(augment, seed=seed, scaling=network.architecture.scaling),
-        loss=objective(images.labels, network.architecture.classes),
-        checkpoint=checkpoints.of("tfmot", network, ranges, images, plan, augment)
+        loss=with_labels(objective(images.labels, network.architecture.classes)),
+        checkpoint=checkpoints.of("tfmot", network, teacher, ranges, images, plan, augment)
         if checkpoints
         else None,
         progress=progress,

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.ops.ranges import SMALLEST
-from mobiledeploy.pipeline import calibrate, qat
+from mobiledeploy.pipeline import calibrate
 from mobiledeploy.pipeline.prepare import prepare, read_model
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.runtimes import litert
@@ -126,15 +126,6 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
     with pytest.raises(MissingDependencyError, match="training needs `tensorflow`") as caught:
         trained(out, photos)
     assert "mobiledeploy[build]" in str(caught.value.hint)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"), [(0.0, 0.0), (0.5, 0.25), (float("nan"), float("nan"))]
-)
-def test_the_relative_error_is_a_part_of_the_variance(error: float, expected: float) -> None:
-    reference = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
-    received = qat.relative_errors(reference + np.float32(error), reference).mean()
-    assert received == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The candidate is chosen by validation images; a head is checked before it is trained."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -71,6 +72,26 @@ def test_qat_is_shipped_only_where_a_paired_test_finds_it_better(qat: Scored, ch
 
 def test_test_images_do_not_decide() -> None:
     assert choose_candidate((PTQ, candidate("qat", right=34, loss=0.5, test=60))).chosen == "ptq"
+
+
+@pytest.mark.parametrize(("away", "chosen"), [("ptq", "qat"), ("qat", "ptq")])
+def test_a_candidate_nearer_to_the_float_network_is_shipped_where_labels_cannot_tell(
+    away: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    floats = random.normal(0, 1, (40, 3)).astype(np.float32)
+    images = Images.without_labels(np.zeros((40, 8, 8, 3), np.uint8))
+    images = dataclasses.replace(images, labels=floats.argmax(axis=1))
+
+    def scored(name: str) -> Scored:
+        # The same added to all logits of an image changes no score.
+        logits = floats + np.float32(0.5 if name == away else 0.25)
+        monkeypatch.setattr(stages, "logits_runner", lambda *_, **__: lambda _: logits)
+        splits = dict.fromkeys(stages.SCORED, images)
+        graph = graphs.assorted_graph()
+        return stages.score_candidate(name, graph, splits, floats, threads=1, progress=silent)
+
+    assert choose_candidate((scored("ptq"), scored("qat"))).chosen == chosen
 
 
 @pytest.mark.tensorflow

@@ -42,3 +42,16 @@ def test_a_refused_choice_has_a_hint(choice: dict[str, Any], hint: str) -> None:
     with pytest.raises(RequestError) as caught:
         defaults.decide(**choice)
     assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("data", ["digits", "photos"])
+def test_weights_with_one_scale_a_layer_are_trained_longer_unless_asked_otherwise(
+    data: str,
+) -> None:
+    usual = defaults.decide(data=data)
+    tensor = defaults.decide(data=data, weights_per="tensor")
+    short = defaults.decide(data=data, weights_per="tensor", qat_steps=5)
+    assert usual.quantise.steps < tensor.quantise.steps
+    assert short.quantise.steps == 5
+    assert "qat_steps" not in defaults.asked(tensor)
+    assert "qat_steps" in defaults.asked(short)

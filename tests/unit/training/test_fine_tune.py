@@ -146,17 +146,6 @@ def test_with_labels_the_network_learns_them(network: Network, images: Images) -
     assert right(tuned(network, images, config)) > right(network) + 10
 
 
-@pytest.mark.tensorflow
-def test_the_error_is_a_part_of_the_teachers_variance() -> None:
-    teacher = np.array([[2.0, -2.0], [2.0, -2.0]], np.float32)
-    student = teacher + np.array([[1.0, 1.0], [0.0, 2.0]], np.float32)
-    for size in (1.0, 1000.0):
-        errors = fine_tune.squared_error(None, (student * size, teacher * size))
-        np.testing.assert_allclose(errors, [0.25, 0.5])
-    same = np.ones((2, 1), np.float32)
-    np.testing.assert_array_equal(fine_tune.squared_error(None, (same, same)), [0, 0])
-
-
 def test_every_operator_with_a_float_form_can_be_trained() -> None:
     layers = {name for operator in table.OPERATORS for name in operator.LAYERS}
     layers.remove("lookup")  # a table of codes, which files of integers have

@@ -11,7 +11,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline.calibrate import calibrate
 from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
-from mobiledeploy.training import qat, qat_folded, tensorflow_graph
+from mobiledeploy.training import predict, qat, qat_folded, teacher, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.training.tensorflow_graph import to_input
@@ -29,8 +29,10 @@ def test_an_unknown_engine_is_refused() -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", QAT_ENGINES)
 def test_training_lowers_the_loss_of_the_quantised_network(
-    name: str, network: Network, images: Images
+    name: str, network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(teacher, "WEIGHT", 0.0)
+
     def loss(net: Network, ranges: Ranges) -> float:
         logits = tensorflow_graph.forward(
             net.architecture,
@@ -44,7 +46,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
     ranges = calibrate(network, images.pixels)
     trained, trained_ranges = qat.load(name).train_quantised(
-        network, ranges, images, CONFIG, augment="none", seed=0
+        network, ranges, images, CONFIG, teacher=network, augment="none", seed=0
     )
     assert loss(trained, trained_ranges) < 0.8 * loss(network, ranges)
     assert trained_ranges.keys() == ranges.keys()
@@ -52,10 +54,34 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", QAT_ENGINES)
+def test_labels_lead_less_far_from_the_float_network_than_without_it(
+    name: str, network: Network, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges = calibrate(network, images.pixels)
+    expected = predict.predict(network, images.pixels)
+
+    def error(weight: float) -> float:
+        monkeypatch.setattr(teacher, "WEIGHT", weight)
+        trained, _ = qat.load(name).train_quantised(
+            network, ranges, images, CONFIG, teacher=network, augment="none", seed=0
+        )
+        return float(np.square(predict.predict(trained, images.pixels) - expected).mean())
+
+    assert error(teacher.WEIGHT) < 0.25 * error(0.0)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
-        network, ranges, images, dataclasses.replace(CONFIG, steps=0), augment="none", seed=0
+        network,
+        ranges,
+        images,
+        dataclasses.replace(CONFIG, steps=0),
+        teacher=network,
+        augment="none",
+        seed=0,
     )
     assert same_ranges == ranges
     for layer, weights in network.weights.items():
@@ -68,8 +94,12 @@ def test_no_steps_keep_the_network(name: str, network: Network, images: Images) 
 def test_images_are_augmented(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     engine = qat.load(name)
-    plain, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="none", seed=0)
-    varied, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="photos", seed=0)
+    plain, _ = engine.train_quantised(
+        network, ranges, images, CONFIG, teacher=network, augment="none", seed=0
+    )
+    varied, _ = engine.train_quantised(
+        network, ranges, images, CONFIG, teacher=network, augment="photos", seed=0
+    )
     assert any(
         not np.array_equal(plain.weights[layer].kernel, varied.weights[layer].kernel)
         for layer in network.weights

@@ -64,7 +64,13 @@ def test_the_int8_file_agrees_with_the_trained_network(
         engine=engine, steps=5, batch_size=16, learning_rate=0.003, calibration_images=48
     )
     trained, ranges = qat.load(engine).train_quantised(
-        network, calibrate(network, images.pixels), images, config, augment="none", seed=0
+        network,
+        calibrate(network, images.pixels),
+        images,
+        config,
+        teacher=network,
+        augment="none",
+        seed=0,
     )
     integers = quantise(trained, ranges)
     session = litert.load(tflite.write(integers, head="logits"))
