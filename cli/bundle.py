@@ -11,15 +11,30 @@ from mobiledeploy.deploy.android_project import Flavour
 
 if TYPE_CHECKING:
     from mobiledeploy.deploy.apk import Apk, ApkOptions
+    from mobiledeploy.deploy.bundle import Bundle
 
+_BUILD = Path("build")
 _FOR_APK = "With --apk: "
 
 
 def bundle(
-    build: Annotated[Path, typer.Argument(help="Build folder")] = Path("build"),
+    build: Annotated[
+        Path | None, typer.Argument(help="Build folder", show_default="build")
+    ] = None,
     app: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Android project: the folder that holds `app/`")
-    ] = Path("android_demo"),
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Android project: the folder that holds `app/`",
+            show_default="android_demo",
+        ),
+    ] = None,
+    new: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Make a new Android project, the demo app, in a new folder"
+        ),
+    ] = None,
     apk: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +104,11 @@ def bundle(
             "a key's name or password has no effect without a keystore",
             hint="add `--keystore FILE`",
         )
+    if new is not None and app is not None:
+        raise RequestError(
+            "`--app` cannot be used with `--new`",
+            hint="`--new` makes a project, `--app` names one that is there: leave one out",
+        )
     options = None
     if apk is not None:
         options = _options_of_apk(engine, abi, litert_aar, allow_4kb_pages=allow_4kb_pages)
@@ -96,26 +116,45 @@ def bundle(
             options = _signed_by(options, keystore, key_alias, keystore_password_file)
 
     from mobiledeploy.base import codec
-    from mobiledeploy.deploy.bundle import bundle as run
+    from mobiledeploy.deploy import bundle as bundles
 
+    project = new or app or Path("android_demo")
     with _output.progress(quiet=quiet) as progress:
-        result = run(build, app, apk=apk, options=options, progress=progress)
+        if new is None:
+            result = bundles.bundle(
+                build or _BUILD, project, apk=apk, options=options, progress=progress
+            )
+        else:
+            # A project is of use before there is a build, so a missing default is no error.
+            there = build or (_BUILD if _BUILD.exists() else None)
+            result = bundles.new_project(new, there, apk=apk, options=options, progress=progress)
     if json:
         _output.emit(codec.to_json(result).decode().rstrip())
         return
-    rows = [("file", "bytes", "sha256")]
-    rows += [(file.path, f"{file.size:,}", file.sha256[:16]) for file in result.files]
-    _output.emit(_output.table(rows, right=(1,)))
+    if result.files:
+        rows = [("file", "bytes", "sha256")]
+        rows += [(file.path, f"{file.size:,}", file.sha256[:16]) for file in result.files]
+        _output.emit(_output.table(rows, right=(1,)))
     if result.apk:
         _output.emit(_describe(result.apk))
     if not quiet:
-        _output.message(f"\nbundled into {result.folder}")
-        step = (
-            f"adb install -r {result.apk.path}, then mobiledeploy verify --device"
-            if result.apk
-            else f"open {app} in Android Studio, or make an APK here with --apk app.apk"
-        )
-        _output.message(f"next: {step}")
+        _output.message(f"\n{_done(project, result, new=new is not None)}")
+        _output.message(f"next: {_next(project, result)}")
+
+
+def _done(project: Path, result: "Bundle", *, new: bool) -> str:
+    made = f"made the project {project}" if new else ""
+    if result.files:
+        return f"{made and made + ', and '}bundled into {result.folder}"
+    return f"{made}, without a model: there is no folder `{_BUILD}`"
+
+
+def _next(project: Path, result: "Bundle") -> str:
+    if not result.files:
+        return f"mobiledeploy bundle BUILD --app {project}"
+    if result.apk:
+        return f"adb install -r {result.apk.path}, then mobiledeploy verify --device"
+    return f"open {project} in Android Studio, or make an APK here with --apk app.apk"
 
 
 def _options_of_apk(

@@ -3,6 +3,7 @@
 In comes a verified build; out go an Android project that carries it, and a signed APK if asked.
 
 `bundle`: puts a build's files into an Android project's assets, and makes an APK if asked.
+`demo_project`: the demo app's project, as a template for a new one.
 `apk`: makes a signed APK: compiles, shrinks, links, packages, signs, checks.
 `android_project`: reads an Android project's ids, versions and source folders from Gradle's files.
 `app_runtimes`: the libraries of ONNX Runtime and LiteRT that an app carries.

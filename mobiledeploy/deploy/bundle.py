@@ -14,6 +14,7 @@ from mobiledeploy.base.errors import BundleError
 from mobiledeploy.base.files import Name, storage_errors, user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.deploy import apk as apks
+from mobiledeploy.deploy import demo_project
 from mobiledeploy.deploy.apk import Apk, ApkOptions
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract, class_names
@@ -78,6 +79,67 @@ def bundle(
     build, app = user_path(build), user_path(app)
     if apk is not None:
         apks.check_name(user_path(apk))
+    _check_build(build)
+    if not (app / "app").is_dir():
+        raise BundleError(
+            f"{app} is not an Android project: it holds no folder `app`"
+            if app.is_dir()
+            else f"there is no folder {app}",
+            hint="`--new DIR` makes a new project, the demo app, with this build in it; "
+            "`--app DIR` names an Android project of yours",
+        )
+    _fill(app, build)
+    return _described(app, apk, options, progress)
+
+
+def new_project(
+    folder: Name,
+    build: Name | None,
+    *,
+    apk: Name | None = None,
+    options: ApkOptions | None = None,
+    progress: Progress = silent,
+) -> Bundle:
+    """Make a project of the demo app in a new folder, with a build in it.
+
+    The folder appears when the project is complete. What is there already is never overwritten.
+
+    Args:
+        folder: A folder that does not exist, or is empty.
+        build: As for `bundle`; None makes a project without a model.
+        apk: As for `bundle`.
+        options: As for `bundle`.
+        progress: As for `bundle`.
+
+    Raises:
+        RequestError: As for `bundle`, or `folder` is a file or holds something.
+        CorruptFileError: As for `bundle`.
+        BundleError: As for `bundle`.
+        ParityError: As for `bundle`.
+        MissingDependencyError: As for `bundle`.
+        DownloadError: As for `bundle`.
+        StorageError: The project or the APK cannot be written.
+    """
+    folder = user_path(folder)
+    demo_project.check_new(folder)
+    if apk is not None:
+        apks.check_name(user_path(apk))
+    if build is not None:
+        _check_build(user_path(build))
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _staging(folder) as staging:
+            demo_project.write(staging)
+            if build is not None:
+                _fill(staging, user_path(build))
+            if folder.is_dir():  # empty, or this fails
+                folder.rmdir()
+            staging.rename(folder)
+    return _described(folder, apk, options, progress)
+
+
+def _check_build(build: Path) -> None:
+    """Check that a build is complete and that its files belong together."""
     manifest.read(build, holding=CARRIED)
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
@@ -87,22 +149,25 @@ def bundle(
         file.check(build)
     *_, answers = golden.read(build / "golden.npz")
     golden.require_variety(answers)
-    if not (app / "app").is_dir():
-        raise BundleError(
-            f"{app} is not an Android project: it holds no folder `app`"
-            if app.is_dir()
-            else f"there is no folder {app}",
-            hint="name an Android project with `--app DIR`, such as `android_demo` in the sources",
-        )
+
+
+def _fill(app: Path, build: Path) -> None:
+    """Put a checked build's files into a project's assets, in place of earlier ones."""
     assets = app / ASSETS
     with storage_errors(assets):
         assets.mkdir(parents=True, exist_ok=True)
-        with _staging(assets) as staging:
+        with _staging(assets / FOLDER) as staging:
             for name in CARRIED:
                 _copy_whole(build / name, staging / name)
             _swap(staging, assets / FOLDER)
-    folder = assets / FOLDER
-    carried = tuple(File.of(folder, path) for path in sorted(folder.iterdir()))
+
+
+def _described(
+    app: Path, apk: Name | None, options: ApkOptions | None, progress: Progress
+) -> Bundle:
+    """Return what a project holds, after making an APK of it if asked."""
+    folder = app / ASSETS / FOLDER
+    carried = tuple(File.of(folder, path) for path in sorted(folder.glob("*")))
     made_apk = None
     if apk is not None:
         made_apk = apks.build(
@@ -133,9 +198,9 @@ def _check_labels(path: Path, contract: Contract) -> None:
 
 
 @contextlib.contextmanager
-def _staging(parent: Path) -> Iterator[Path]:
+def _staging(place: Path) -> Iterator[Path]:
     """Make a folder next to its final place; it is removed at the end unless it was renamed."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     folder.chmod(0o755)
     try:
         yield folder
