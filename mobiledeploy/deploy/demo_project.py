@@ -17,7 +17,7 @@ _LEFT_OUT: Final = (
     "app/src/main/assets/mobiledeploy",  # a build's files, which `bundle` writes
     "app/src/test",  # tests of this project, which need its sources
     "ci",
-    "core/src/test",
+    "library/src/test",
     "local.properties",
 )
 """Files and folders that are no part of the template."""

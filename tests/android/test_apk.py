@@ -282,7 +282,7 @@ def test_sources_that_do_not_compile_are_reported_with_file_and_line(
 ) -> None:
     broken = tmp_path / "demo"
     shutil.copytree(demo, broken)
-    source = broken / "core/src/main/kotlin/dev/mobiledeploy/core/Json.kt"
+    source = broken / "library/src/main/kotlin/dev/mobiledeploy/core/Json.kt"
     source.write_text(source.read_text() + "\nval wrong: Int = nothing\n")
     done = run("bundle", digits, "--app", broken, "--apk", tmp_path / "a.apk", status=7)
     line = source.read_text().count("\n")

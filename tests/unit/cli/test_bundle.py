@@ -38,7 +38,7 @@ def test_a_new_project_without_a_build_says_so() -> None:
 
 def test_without_a_project_the_message_says_how_to_make_one() -> None:
     finish(Path("build"))
-    with pytest.raises(BundleError, match="no folder android_demo") as caught:
+    with pytest.raises(BundleError, match="android_demo does not exist") as caught:
         run()
     assert "`--new DIR` makes a new project" in str(caught.value.hint)
 

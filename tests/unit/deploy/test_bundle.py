@@ -1,11 +1,11 @@
 """All files of a build go into an app, or none."""
 
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from unit.deploy.projects import minimal
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import (
@@ -15,7 +15,6 @@ from mobiledeploy.base.errors import (
     RequestError,
     StorageError,
 )
-from mobiledeploy.deploy import apk
 from mobiledeploy.deploy.bundle import CARRIED, bundle
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tolerance
@@ -74,8 +73,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    (tmp_path / "demo" / "app").mkdir(parents=True)
-    return tmp_path / "demo"
+    return minimal(tmp_path / "demo")
 
 
 def assets(app: Path) -> Path:
@@ -149,7 +147,7 @@ def test_a_folder_without_a_build_is_refused(tmp_path: Path, app: Path) -> None:
 def test_a_folder_that_is_not_an_android_project_is_refused(build: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not an Android project"):
         bundle(build, tmp_path)
-    with pytest.raises(BundleError, match="there is no folder"):
+    with pytest.raises(BundleError, match="does not exist"):
         bundle(build, tmp_path / "elsewhere")
 
 
@@ -192,15 +190,3 @@ def test_a_file_that_is_no_apk_is_not_overwritten_by_one(
     assert caught.value.hint
     assert (tmp_path / "mine.txt").read_bytes() == content
     assert not assets(app).exists()
-
-
-def test_an_earlier_apk_and_an_empty_file_may_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "empty.apk").touch()
-    with zipfile.ZipFile(tmp_path / "earlier.apk", "w") as archive:
-        archive.writestr("AndroidManifest.xml", b"")
-    for name in ("empty.apk", "earlier.apk", "new.apk"):
-        apk.check_name(tmp_path / name)
-    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
-        archive.writestr("photo.jpg", b"")
-    with pytest.raises(RequestError, match="exists and is no APK"):
-        apk.check_name(tmp_path / "other.zip")

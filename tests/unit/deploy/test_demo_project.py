@@ -31,7 +31,7 @@ def test_the_template_is_what_git_holds_without_tests_and_their_tools() -> None:
     )  # fmt: skip
     if listed.returncode:
         pytest.skip("no git checkout")
-    tests = ("ci/", "app/src/test/", "core/src/test/")
+    tests = ("ci/", "app/src/test/", "library/src/test/")
     assert set(demo_project.files()) == {
         name for name in listed.stdout.splitlines() if not name.startswith(tests)
     }

@@ -5,6 +5,7 @@ import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.os.Bundle
 import android.view.View
+import dev.mobiledeploy.android.AssetFiles
 import dev.mobiledeploy.core.EngineFactory
 
 /** The one screen: takes what the user does to the [Session], and shows its state. */

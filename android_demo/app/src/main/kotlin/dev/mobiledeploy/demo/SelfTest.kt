@@ -3,6 +3,7 @@ package dev.mobiledeploy.demo
 import android.app.Activity
 import android.app.Instrumentation
 import android.os.Bundle
+import dev.mobiledeploy.android.AssetFiles
 import dev.mobiledeploy.core.EngineFactory
 
 /**

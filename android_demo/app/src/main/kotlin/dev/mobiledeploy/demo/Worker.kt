@@ -1,6 +1,7 @@
 package dev.mobiledeploy.demo
 
 import android.graphics.Bitmap
+import dev.mobiledeploy.android.AssetFiles
 import dev.mobiledeploy.core.BundleException
 import dev.mobiledeploy.core.Classifier
 import dev.mobiledeploy.core.Contract

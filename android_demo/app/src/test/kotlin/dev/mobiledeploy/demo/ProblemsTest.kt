@@ -8,6 +8,7 @@ import dev.mobiledeploy.core.Engine
 import dev.mobiledeploy.core.EngineException
 import dev.mobiledeploy.core.EngineFactory
 import dev.mobiledeploy.core.ModelFormat
+import dev.mobiledeploy.engines.OrtEngine
 import java.io.File
 import java.nio.ByteBuffer
 import org.junit.Assert.assertEquals
