@@ -126,6 +126,7 @@ private class Frame(photo: Bitmap, private val kind: Int = ImageFormat.YUV_420_8
         val colours = ByteBuffer.wrap(ByteArray(((high + 1) / 2) * stride) { -128 })
         u = YuvPlane(colours, stride, 2)
         v = YuvPlane(colours, stride, 2)
+        mIsImageValid = true
         setCropRect(Rect(2, 1, 2 + photo.width, 1 + photo.height))
     }
 

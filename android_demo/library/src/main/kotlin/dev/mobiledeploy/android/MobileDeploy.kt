@@ -18,8 +18,7 @@ import dev.mobiledeploy.core.ModelMismatchException
 import dev.mobiledeploy.core.Orientation
 import dev.mobiledeploy.core.PixelSource
 import dev.mobiledeploy.core.Verdict
-import dev.mobiledeploy.engines.LiteRtEngine
-import dev.mobiledeploy.engines.OrtEngine
+import dev.mobiledeploy.engines.linkedEngines
 
 /**
  * The model that `mobiledeploy bundle` put among this app's assets, ready to be asked.
@@ -139,10 +138,7 @@ private constructor(
         }
 
         private fun chosen(assets: AssetFiles): EngineFactory {
-            val linked = buildList {
-                if (LiteRtEngine.Factory.isLinked) add(LiteRtEngine.Factory)
-                if (OrtEngine.Factory.isLinked) add(OrtEngine.Factory)
-            }
+            val linked = linkedEngines()
             if (linked.isEmpty()) {
                 throw EngineException(
                     "the app holds no runtime: add the dependency " +

@@ -52,15 +52,6 @@ private constructor(private val interpreter: Interpreter, override val title: St
 
         override val format: ModelFormat = ModelFormat.TFLITE
 
-        /** Whether the app holds the runtime's classes: this library does not bring them. */
-        public val isLinked: Boolean
-            get() =
-                try {
-                    Interpreter::class.java.name.isNotEmpty()
-                } catch (_: NoClassDefFoundError) {
-                    false
-                }
-
         override fun open(model: ByteBuffer, threads: Int): Engine = translated {
             val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
             val interpreter = Interpreter(model, options)

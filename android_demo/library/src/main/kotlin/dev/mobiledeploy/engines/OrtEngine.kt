@@ -69,15 +69,6 @@ private constructor(
 
         override val format: ModelFormat = ModelFormat.ONNX
 
-        /** Whether the app holds the runtime's classes: this library does not bring them. */
-        public val isLinked: Boolean
-            get() =
-                try {
-                    OrtEnvironment::class.java.name.isNotEmpty()
-                } catch (_: NoClassDefFoundError) {
-                    false
-                }
-
         override fun open(model: ByteBuffer, threads: Int): Engine = translated {
             val environment = OrtEnvironment.getEnvironment()
             environment.setTelemetry(false) // Nobody is told what this app does.
