@@ -30,5 +30,19 @@ public enum class Orientation(
         /** The orientation of an EXIF value; [UPRIGHT] for anything but 1..8. */
         public fun ofExif(value: Int): Orientation =
             values().firstOrNull { it.exif == value } ?: UPRIGHT
+
+        /**
+         * The orientation of a picture that is upright after turning it clockwise.
+         *
+         * @param degrees 0, 90, 180 or 270; other multiples of 90 mean the same turns.
+         */
+        public fun ofRotation(degrees: Int): Orientation =
+            when (Math.floorMod(degrees, 360)) {
+                0 -> UPRIGHT
+                90 -> TURNED_LEFT
+                180 -> UPSIDE_DOWN
+                270 -> TURNED_RIGHT
+                else -> throw IllegalArgumentException("expected quarter turns, received $degrees")
+            }
     }
 }
