@@ -79,7 +79,7 @@ class ForeignTest {
             }
             val frame = Frame(photo)
             val scores = model.classify(frame, 0).best
-            val same = YuvPixels(frame.y, frame.u, frame.v, photo.width, photo.height, 2, 1)
+            val same = YuvPixels(photo.width, photo.height, frame.y, frame.u, frame.v, 2, 1)
             assertEquals(scores, model.classify(same, Orientation.UPRIGHT).best)
             assertNotEquals(scores, model.classify(frame, 90).best)
         }
@@ -122,8 +122,8 @@ private class Frame(photo: Bitmap, private val kind: Int = ImageFormat.YUV_420_8
         for (row in 0 until photo.height) for (column in 0 until photo.width) {
             bytes[(row + 1) * stride + column + 2] = (photo.getPixel(column, row) and 255).toByte()
         }
-        y = YuvPlane(ByteBuffer.wrap(bytes), stride, 1)
-        val colours = ByteBuffer.wrap(ByteArray(((high + 1) / 2) * stride) { -128 })
+        y = YuvPlane(bytes, stride, 1)
+        val colours = ByteArray(((high + 1) / 2) * stride) { -128 }
         u = YuvPlane(colours, stride, 2)
         v = YuvPlane(colours, stride, 2)
         mIsImageValid = true
@@ -150,7 +150,7 @@ private class Frame(photo: Bitmap, private val kind: Int = ImageFormat.YUV_420_8
 
                     override fun getPixelStride(): Int = plane.pixelStride
 
-                    override fun getBuffer(): ByteBuffer = plane.bytes
+                    override fun getBuffer(): ByteBuffer = ByteBuffer.wrap(plane.bytes)
                 }
             }
             .toTypedArray()

@@ -28,8 +28,8 @@ public fun Bitmap.pixels(): PixelSource {
 }
 
 /**
- * The pixels of a camera's image, inside its crop rectangle; it must not be closed while they are
- * read. [YuvPixels] says how colours are computed.
+ * A copy of the pixels of a camera's image, inside its crop rectangle: it may be closed then.
+ * [YuvPixels] says how colours are computed.
  *
  * @throws ImageException its format is not `YUV_420_888`.
  */
@@ -39,9 +39,9 @@ public fun Image.pixels(): PixelSource {
             "expected an image in YUV_420_888 (${ImageFormat.YUV_420_888}), received format $format"
         )
     }
-    val (y, u, v) = planes.map { YuvPlane(it.buffer, it.rowStride, it.pixelStride) }
+    val (y, u, v) = planes.map { YuvPlane.copy(it.buffer, it.rowStride, it.pixelStride) }
     val crop = cropRect
-    return YuvPixels(y, u, v, crop.width(), crop.height(), crop.left, crop.top)
+    return YuvPixels(crop.width(), crop.height(), y, u, v, crop.left, crop.top)
 }
 
 private class BitmapPixels(private val bitmap: Bitmap) : PixelSource {

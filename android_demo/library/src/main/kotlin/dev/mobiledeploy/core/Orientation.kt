@@ -32,13 +32,14 @@ public enum class Orientation(
             values().firstOrNull { it.exif == value } ?: UPRIGHT
 
         /**
-         * The orientation of an image that is upright after turning it clockwise by [degrees]: what
-         * CameraX calls `rotationDegrees`.
+         * The orientation of a picture that is upright after turning it clockwise.
          *
+         * @param degrees 0, 90, 180 or 270, CameraX's `rotationDegrees`; other multiples of 90 mean
+         *   the same turns.
          * @throws ImageException [degrees] is no multiple of 90.
          */
         public fun ofRotation(degrees: Int): Orientation =
-            when ((degrees % 360 + 360) % 360) {
+            when (Math.floorMod(degrees, 360)) {
                 0 -> UPRIGHT
                 90 -> TURNED_LEFT
                 180 -> UPSIDE_DOWN

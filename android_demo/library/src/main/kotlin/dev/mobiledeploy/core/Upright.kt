@@ -56,3 +56,24 @@ internal fun upright(
     }
     return turned
 }
+
+/** Copies a photo into memory, turned upright. */
+public fun uprightCopy(source: PixelSource, orientation: Orientation): ArgbPixels {
+    val columns = source.width
+    val rows = source.height
+    val width = if (orientation.transposed) rows else columns
+    val height = if (orientation.transposed) columns else rows
+    val row = IntArray(columns)
+    val argb = IntArray(width * height)
+    for (y in 0 until rows) {
+        source.readRow(0, y, columns, row)
+        for (x in 0 until columns) {
+            val down = if (orientation.transposed) x else y
+            val across = if (orientation.transposed) y else x
+            val line = if (orientation.rowsReversed) height - 1 - down else down
+            val column = if (orientation.columnsReversed) width - 1 - across else across
+            argb[line * width + column] = row[x]
+        }
+    }
+    return ArgbPixels(width, height, argb)
+}

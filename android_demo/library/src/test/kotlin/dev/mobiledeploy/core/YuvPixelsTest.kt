@@ -1,107 +1,263 @@
 package dev.mobiledeploy.core
 
 import java.nio.ByteBuffer
+import kotlin.math.abs
+import kotlin.math.roundToInt
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertSame
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 
 class YuvPixelsTest {
-    private fun hex(json: Json): ByteArray =
-        json.text.chunked(2).map { it.toInt(16).toByte() }.toByteArray()
-
-    private fun plane(json: Json): YuvPlane =
-        YuvPlane(ByteBuffer.wrap(hex(json["bytes"])), json["row_stride"].int, json["pixel_stride"].int)
-
-    private fun rows(source: PixelSource): List<IntArray> =
-        List(source.height) { y -> IntArray(source.width).also { source.readRow(0, y, source.width, it) } }
-
+    /** Codes with their RGB, computed by hand from the definition. */
     @Test
-    fun `pixels are those that NumPy computes, whatever the strides`() {
-        val cases = Shared.read("yuv.json")["cases"].items
-        assertEquals(3, cases.size)
-        for (case in cases) {
-            val (y, u, v) = case["planes"].items.map(::plane)
-            val image =
-                YuvPixels(y, u, v, case["width"].int, case["height"].int, case["left"].int, case["top"].int)
-            val rgb = hex(case["rgb"])
-            val expected =
-                List(image.height) { row ->
-                    IntArray(image.width) { column ->
-                        val at = 3 * (row * image.width + column)
-                        List(3) { rgb[at + it].toInt() and 255 }.fold(255) { sum, c -> sum shl 8 or c }
-                    }
-                }
-            rows(image).zip(expected).forEach { (got, want) -> assertArrayEquals(want, got) }
-        }
-    }
-
-    @Test
-    fun `a part of a row is the same as in the whole row`() {
-        val grey = YuvPlane(ByteBuffer.wrap(ByteArray(8 * 2) { it.toByte() }), 8, 1)
-        val colour = YuvPlane(ByteBuffer.wrap(byteArrayOf(0, 100, -100, -1)), 4, 1)
-        val image = YuvPixels(grey, colour, colour, 8, 2)
-        val part = IntArray(3)
-        image.readRow(3, 1, 3, part)
-        assertArrayEquals(rows(image)[1].copyOfRange(3, 6), part)
-    }
-
-    @Test
-    fun `the position of a buffer does not matter`() {
-        fun plane(): YuvPlane = YuvPlane(ByteBuffer.wrap(ByteArray(16) { (9 * it).toByte() }), 4, 1)
-        val read = plane().also { it.bytes.position(7) }
-        val colour = YuvPlane(ByteBuffer.wrap(ByteArray(4) { -128 }), 2, 1)
-        val first = rows(YuvPixels(plane(), colour, colour, 4, 4))
-        rows(YuvPixels(read, colour, colour, 4, 4)).zip(first).forEach { (a, b) -> assertArrayEquals(b, a) }
-    }
-
-    @Test
-    fun `planes that are too short are refused by name`() {
-        fun plane(size: Int, stride: Int): YuvPlane = YuvPlane(ByteBuffer.allocate(size), stride, 1)
-        YuvPixels(plane(24, 6), plane(6, 3), plane(6, 3), 6, 4)
-        for ((planes, name) in
+    fun theIntegersAreThoseOfTheDefinition() {
+        val cases =
             listOf(
-                Triple(plane(23, 6), plane(6, 3), plane(6, 3)) to "Y",
-                Triple(plane(24, 6), plane(5, 3), plane(6, 3)) to "U",
-                Triple(plane(24, 6), plane(6, 3), plane(6, 0)) to "V",
-            )) {
-            val (y, u, v) = planes
-            val error = assertThrows(ImageException::class.java) { YuvPixels(y, u, v, 6, 4) }
-            assertTrue(error.message, "in plane $name" in error.message)
+                listOf(0, 128, 128, 0, 0, 0),
+                listOf(255, 128, 128, 255, 255, 255),
+                listOf(119, 128, 128, 119, 119, 119),
+                // (91881 * 127 + 32768) >> 16 = 178; (-46802 * 127 + 32768) >> 16 = -91
+                listOf(76, 128, 255, 254, 0, 76),
+                // (116130 * 127 + 32768) >> 16 = 225; (-22554 * 127 + 32768) >> 16 = -44
+                listOf(29, 255, 128, 29, 0, 254),
+                // Rounding down of negative sums: (-91881 + 32768) >> 16 = -1
+                listOf(100, 127, 127, 99, 101, 98),
+                listOf(200, 0, 0, 21, 255, 0),
+                listOf(200, 255, 255, 255, 66, 255),
+            )
+        for ((y, u, v, r, g, b) in cases.map(::Case)) {
+            val pixel = IntArray(1)
+            frame(1, 1, { _, _ -> y }, { _, _ -> u }, { _, _ -> v }).readRow(0, 0, 1, pixel)
+            val argb = (0xff shl 24) or (r shl 16) or (g shl 8) or b
+            assertEquals("$y $u $v", hex(argb), hex(pixel[0]))
         }
-        assertThrows(ImageException::class.java) { YuvPixels(plane(9, 3), plane(4, 2), plane(4, 2), 0, 3) }
     }
 
     @Test
-    fun `rotations are those of CameraX, clockwise to upright`() {
-        // Stored: a b c over d e f. Turned clockwise by 90 degrees: d a, e b, f c.
-        val stored = ArgbPixels(3, 2, IntArray(6) { 255 shl 24 or 0x010101 * (40 * it) })
-        val turned =
-            mapOf(
-                0 to listOf(0, 1, 2, 3, 4, 5),
-                90 to listOf(3, 0, 4, 1, 5, 2),
-                180 to listOf(5, 4, 3, 2, 1, 0),
-                270 to listOf(2, 5, 1, 4, 0, 3),
-            )
-        for ((degrees, order) in turned) {
-            val upright = degrees % 180 == 0
-            val wanted =
-                Preprocessing(
-                    height = if (upright) 2 else 3,
-                    width = if (upright) 3 else 2,
-                    crop = Crop.STRETCH,
-                    mean = 0.0,
-                    std = 1.0,
+    fun everyCodeIsWithinOneLevelOfRealNumbers() {
+        val pixel = IntArray(1)
+        for (y in 0..255 step 5) for (u in 0..255 step 5) for (v in 0..255 step 5) {
+            frame(1, 1, { _, _ -> y }, { _, _ -> u }, { _, _ -> v }).readRow(0, 0, 1, pixel)
+            val exact =
+                listOf(
+                    y + 1.402 * (v - 128),
+                    y - 0.344136 * (u - 128) - 0.714136 * (v - 128),
+                    y + 1.772 * (u - 128),
                 )
-            val contract = Fakes.contract().copy(preprocessing = wanted)
-            for (turns in listOf(degrees, degrees - 360, degrees + 720)) {
-                val pixels = Preprocessor(contract).pixels(stored, Orientation.ofRotation(turns))
-                assertEquals(order.map { 40 * it }, List(6) { pixels[3 * it] })
+            val given = listOf(16, 8, 0).map { pixel[0] ushr it and 255 }
+            for ((real, integer) in exact.zip(given)) assertTrue(
+                "$y $u $v: $real, $integer",
+                abs(real.roundToInt().coerceIn(0, 255) - integer) <= 1,
+            )
+        }
+    }
+
+    @Test
+    fun stridesAndPixelStridesChangeNothing() {
+        val expected = read(pattern(7, 5, 7, 1, 4, 1))
+        for ((yRow, yPixel) in listOf(7 to 1, 16 to 1, 14 to 2, 20 to 2)) {
+            for ((cRow, cPixel) in listOf(4 to 1, 9 to 1, 8 to 2, 16 to 2)) {
+                val what = "Y $yRow/$yPixel, UV $cRow/$cPixel"
+                assertArrayEquals(what, expected, read(pattern(7, 5, yRow, yPixel, cRow, cPixel)))
             }
         }
-        for (degrees in listOf(1, 45, -89, 100)) {
-            assertThrows(ImageException::class.java) { Orientation.ofRotation(degrees) }
+    }
+
+    @Test
+    fun uAndVMayShareTheirMemoryAndEndWithTheirLastSample() {
+        // NV21: V U V U ...; the planes overlap, and the later one lacks the last byte.
+        val memory = ByteArray(2 * 4 * 3) { (it * 37 + 11).toByte() }
+        val v = YuvPlane(memory.copyOfRange(0, memory.size - 1), 8, 2)
+        val u = YuvPlane(memory.copyOfRange(1, memory.size), 8, 2)
+        val y = YuvPlane(ByteArray(8 * 6) { (it * 5).toByte() }, 8, 1)
+        val pixels = read(YuvPixels(8, 6, y, u, v))
+        val separate =
+            YuvPixels(
+                8,
+                6,
+                y,
+                YuvPlane(ByteArray(12) { memory[2 * it + 1] }, 4, 1),
+                YuvPlane(ByteArray(12) { memory[2 * it] }, 4, 1),
+            )
+        assertArrayEquals(read(separate), pixels)
+    }
+
+    @Test
+    fun aPartOfTheFrameIsThatPart() {
+        val whole = pattern(9, 8, 12, 1, 12, 2)
+        val part = pattern(5, 4, 12, 1, 12, 2, left = 3, top = 3, planes = 9 to 8)
+        val row = IntArray(9)
+        val cut = IntArray(5)
+        for (y in 0 until 4) {
+            whole.readRow(0, y + 3, 9, row)
+            part.readRow(0, y, 5, cut)
+            assertArrayEquals("row $y", row.copyOfRange(3, 8), cut)
         }
+    }
+
+    @Test
+    fun aPartOfARowIsThatPart() {
+        val frame = pattern(9, 4, 9, 1, 5, 1)
+        val row = IntArray(9)
+        frame.readRow(0, 2, 9, row)
+        for (x in 0..8) for (count in 1..9 - x) {
+            val part = IntArray(count)
+            frame.readRow(x, 2, count, part)
+            assertArrayEquals("$x, $count", row.copyOfRange(x, x + count), part)
+        }
+    }
+
+    @Test
+    fun planesThatAreTooSmallAreRefused() {
+        val y = YuvPlane(ByteArray(16), 4, 1)
+        val c = YuvPlane(ByteArray(4), 2, 1)
+        YuvPixels(4, 4, y, c, c)
+        for (wrong in
+            listOf<() -> Unit>(
+                { YuvPixels(4, 4, YuvPlane(ByteArray(15), 4, 1), c, c) },
+                { YuvPixels(4, 4, YuvPlane(ByteArray(99), 3, 1), c, c) },
+                { YuvPixels(4, 4, YuvPlane(ByteArray(99), 4, 0), c, c) },
+                { YuvPixels(4, 4, y, YuvPlane(ByteArray(3), 2, 1), c) },
+                { YuvPixels(4, 4, y, c, YuvPlane(ByteArray(4), 2, 2)) },
+                { YuvPixels(5, 4, y, c, c) },
+                { YuvPixels(0, 4, y, c, c) },
+                { YuvPixels(4, 4, y, c, c, left = 1) },
+                { YuvPixels(4, 4, y, c, c, top = -1) },
+            )) assertThrows(ImageException::class.java) { wrong() }
+    }
+
+    @Test
+    fun aCopyKeepsTheCamerasBufferAsItWas() {
+        val buffer = ByteBuffer.allocateDirect(10)
+        for (index in 0 until 10) buffer.put(index, index.toByte())
+        (buffer as java.nio.Buffer).position(2)
+        val first = YuvPlane.copy(buffer, 4, 1)
+        assertArrayEquals(ByteArray(8) { (it + 2).toByte() }, first.bytes)
+        assertEquals(2, buffer.position())
+        assertSame(first.bytes, YuvPlane.copy(buffer, 4, 1, reused = first).bytes)
+        (buffer as java.nio.Buffer).position(3)
+        assertEquals(7, YuvPlane.copy(buffer, 4, 1, reused = first).bytes.size)
+    }
+
+    /** A frame of a held phone gives the network what the turned frame gives it, bit for bit. */
+    @Test
+    fun turningBeforeAndAfterAreTheSame() {
+        val frame = pattern(40, 30, 48, 1, 48, 2)
+        val preprocessor = Preprocessor(Fakes.contract())
+        val corner = IntArray(1)
+        for ((degrees, place) in
+            listOf(0 to (0 to 0), 90 to (0 to 29), 180 to (39 to 29), 270 to (39 to 0))) {
+            val orientation = Orientation.ofRotation(degrees)
+            val turned = uprightCopy(frame, orientation)
+            assertEquals(if (degrees % 180 == 0) 40 else 30, turned.width)
+            // The top left corner of the upright picture, where it is in the stored one.
+            turned.readRow(0, 0, 1, corner)
+            val stored = IntArray(1)
+            frame.readRow(place.first, place.second, 1, stored)
+            assertEquals("$degrees", hex(stored[0]), hex(corner[0]))
+            assertEquals(
+                "$degrees",
+                preprocessor.pixels(turned).sha256(),
+                preprocessor.pixels(frame, orientation).sha256(),
+            )
+        }
+        assertEquals(Orientation.TURNED_RIGHT, Orientation.ofRotation(-90))
+        assertEquals(Orientation.UPRIGHT, Orientation.ofRotation(720))
+        assertThrows(ImageException::class.java) { Orientation.ofRotation(45) }
+    }
+
+    @Test
+    fun anUprightCopyUndoesEveryOrientationOfAPhoto() {
+        val card = TestCard(23, 17)
+        val preprocessor = Preprocessor(Fakes.contract())
+        for (orientation in Orientation.values()) assertEquals(
+            "$orientation",
+            preprocessor.pixels(uprightCopy(card, orientation)).sha256(),
+            preprocessor.pixels(card, orientation).sha256(),
+        )
+    }
+
+    private class Case(private val values: List<Int>) {
+        operator fun component1() = values[0]
+
+        operator fun component2() = values[1]
+
+        operator fun component3() = values[2]
+
+        operator fun component4() = values[3]
+
+        operator fun component5() = values[4]
+
+        operator fun component6() = values[5]
+    }
+
+    private fun hex(argb: Int): String = Integer.toHexString(argb)
+
+    private fun read(frame: YuvPixels): IntArray {
+        val all = IntArray(frame.width * frame.height)
+        val row = IntArray(frame.width)
+        for (y in 0 until frame.height) {
+            frame.readRow(0, y, frame.width, row)
+            row.copyInto(all, y * frame.width)
+        }
+        return all
+    }
+
+    private fun frame(
+        width: Int,
+        height: Int,
+        y: (Int, Int) -> Int,
+        u: (Int, Int) -> Int,
+        v: (Int, Int) -> Int,
+    ): YuvPixels {
+        val columns = (width + 1) / 2
+        val rows = (height + 1) / 2
+        return YuvPixels(
+            width,
+            height,
+            plane(width, height, width, 1, y),
+            plane(columns, rows, columns, 1, u),
+            plane(columns, rows, columns, 1, v),
+        )
+    }
+
+    /** A frame of which every pixel differs from its neighbours. */
+    private fun pattern(
+        width: Int,
+        height: Int,
+        yRow: Int,
+        yPixel: Int,
+        cRow: Int,
+        cPixel: Int,
+        left: Int = 0,
+        top: Int = 0,
+        planes: Pair<Int, Int> = width to height,
+    ): YuvPixels {
+        val (columns, rows) = planes
+        val y = plane(columns, rows, yRow, yPixel) { x, row -> 37 * row + 91 * x }
+        fun chroma(seed: Int) =
+            plane((columns + 1) / 2, (rows + 1) / 2, cRow, cPixel) { x, row ->
+                seed + 53 * x + 29 * row
+            }
+        return YuvPixels(width, height, y, chroma(7), chroma(120), left, top)
+    }
+
+    /** What lies between the samples is noise. */
+    private fun plane(
+        width: Int,
+        height: Int,
+        rowStride: Int,
+        pixelStride: Int,
+        value: (Int, Int) -> Int,
+    ): YuvPlane {
+        val size = (height - 1) * rowStride + (width - 1) * pixelStride + 1
+        val bytes = ByteArray(size) { (it * 101 + 17).toByte() }
+        for (y in 0 until height) for (x in 0 until width) {
+            bytes[y * rowStride + x * pixelStride] = value(x, y).toByte()
+        }
+        return YuvPlane(bytes, rowStride, pixelStride)
     }
 }
