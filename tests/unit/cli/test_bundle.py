@@ -1,9 +1,12 @@
 """`mobiledeploy bundle` says what it made and what comes next."""
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from unit.cli.conftest import check
+from unit.deploy.projects import write_project
 from unit.deploy.test_bundle import finish
 
 from mobiledeploy.base.errors import BundleError, RequestError
@@ -43,6 +46,66 @@ def test_without_a_project_the_message_says_how_to_make_one() -> None:
     assert "`--new DIR` makes a new project" in str(caught.value.hint)
 
 
-def test_a_new_project_and_one_that_is_there_exclude_each_other() -> None:
-    with pytest.raises(RequestError, match="`--app` cannot be used with `--new`"):
-        run("--new", "a", "--app", "b")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--new", "a", "--app", "b"), "`--app` cannot be used with `--new`"),
+        (("--library", "a.aar", "--app", "b"), "`--app` cannot be used with `--library`"),
+        (("--library", "a.aar", "--new", "b"), "`--new` cannot be used with `--library`"),
+        (("--library", "a.aar", "--apk", "b.apk"), "`--apk` would have no effect"),
+        (("--library", "a.aar", "--module", "app"), "`--module` would have no effect"),
+        (("--new", "a", "--module", "app"), "`--module` would have no effect"),
+        (("--no-assets",), "`--no-assets` would have no effect"),
+        (("--library", "a.aar", "--no-assets", "--engine", "onnx"), "`--engine` would have no"),
+        (("--library", "a.aar", "--no-assets", "--no-golden"), "`--no-golden` would have no"),
+        (("build", "--library", "a.aar", "--no-assets"), "`BUILD` would have no effect"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_by_name(
+    options: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        run(*options)
+    assert caught.value.hint
+    assert not Path("a").exists()
+
+
+def test_a_library_of_no_build_or_under_a_taken_name_is_refused_before_any_work() -> None:
+    with pytest.raises(RequestError, match="no folder build"):
+        run("--library", "a.aar")
+    Path("notes.txt").write_text("mine")
+    with pytest.raises(RequestError, match="exists and is no AAR"):
+        run("--library", "notes.txt", "--no-assets")
+    assert Path("notes.txt").read_text() == "mine"
+
+
+def test_the_lines_for_a_project_are_printed_and_are_in_the_json() -> None:
+    finish(Path("build"))
+    write_project(Path("mine"), "flutter")
+    said = run("--app", "mine", "--engine", "tflite")
+    for line in (
+        "Lines that the project lacks:",
+        "android/app/build.gradle.kts",
+        '        implementation("com.google.ai.edge.litert:litert:1.4.2")',
+        "pubspec.yaml",
+        "        - assets/mobiledeploy/",
+        "model.tflite",
+        "bundled into mine/assets/mobiledeploy",
+    ):
+        assert line in said, line
+    assert "model.onnx" not in said
+    assert "onnxruntime" not in said
+    document = json.loads(run("--app", "mine", "--engine", "tflite", "--json"))
+    check(document, "bundle")
+    assert document["project"]["kind"] == "flutter"
+    assert [each["file"] for each in document["project"]["additions"]] == [
+        "android/app/build.gradle.kts",
+        "android/app/build.gradle.kts",
+        "pubspec.yaml",
+    ]
+
+
+def test_the_module_may_be_chosen() -> None:
+    finish(Path("build"))
+    write_project(Path("mine"), "phone and watch")
+    assert "mine/wear/src/main/assets" in run("--app", "mine", "--module", "wear")
