@@ -102,22 +102,26 @@ internal class LiveCamera(
             { take(it) { frameRotation(lens.sensor, display(), lens.front) } },
             handler,
         )
+        // On the main thread: told to a thread that has ended meanwhile, the camera would stay open.
         val opened =
             object : CameraDevice.StateCallback() {
                 override fun onOpened(camera: CameraDevice) {
-                    main.post {
-                        if (mine != run) return@post camera.close()
-                        device = camera
-                        begin(mine, camera, listOf(preview, reader.surface), handler)
-                    }
+                    if (mine != run) return camera.close()
+                    device = camera
+                    begin(mine, camera, listOf(preview, reader.surface))
                 }
 
-                override fun onDisconnected(camera: CameraDevice) = fail(mine, CameraFailure.TAKEN)
+                override fun onDisconnected(camera: CameraDevice) {
+                    camera.close()
+                    fail(mine, CameraFailure.TAKEN)
+                }
 
-                override fun onError(camera: CameraDevice, error: Int) =
+                override fun onError(camera: CameraDevice, error: Int) {
+                    camera.close()
                     fail(mine, failureOf(error))
+                }
             }
-        manager.openCamera(lens.id, opened, handler)
+        manager.openCamera(lens.id, opened, main)
     }
 
     private fun lens(least: Int): Lens? {
@@ -142,7 +146,7 @@ internal class LiveCamera(
         return lenses.firstOrNull { !it.front } ?: lenses.firstOrNull()
     }
 
-    private fun begin(mine: Int, camera: CameraDevice, targets: List<Surface>, handler: Handler) {
+    private fun begin(mine: Int, camera: CameraDevice, targets: List<Surface>) {
         val configured =
             object : CameraCaptureSession.StateCallback() {
                 override fun onConfigured(session: CameraCaptureSession) {
@@ -153,7 +157,7 @@ internal class LiveCamera(
                             CaptureRequest.CONTROL_AF_MODE,
                             CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE,
                         )
-                        session.setRepeatingRequest(request.build(), null, handler)
+                        session.setRepeatingRequest(request.build(), null, main)
                     }
                 }
 
@@ -165,11 +169,11 @@ internal class LiveCamera(
                 val outputs = targets.map(::OutputConfiguration)
                 val kind = SessionConfiguration.SESSION_REGULAR
                 camera.createCaptureSession(
-                    SessionConfiguration(kind, outputs, { handler.post(it) }, configured)
+                    SessionConfiguration(kind, outputs, { main.post(it) }, configured)
                 )
             } else {
                 @Suppress("DEPRECATION") // Its replacement came with Android 9.
-                camera.createCaptureSession(targets, configured, handler)
+                camera.createCaptureSession(targets, configured, main)
             }
         }
     }
@@ -193,6 +197,8 @@ internal class LiveCamera(
             // The camera was given back meanwhile, and its memory with it.
         } catch (_: ImageException) {
             // A frame whose planes do not hold what they should is none.
+        } catch (_: OutOfMemoryError) {
+            // Nor is one for which there is no room: the next may find some.
         }
     }
 

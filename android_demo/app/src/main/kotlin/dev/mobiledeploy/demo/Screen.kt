@@ -72,7 +72,7 @@ internal class Screen(
         val selfTestBlock = root.findViewById<View>(R.id.self_test_block)
         root.findViewById<View>(R.id.find_self_test).setOnClickListener {
             val whole = Rect(0, 0, selfTestBlock.width, selfTestBlock.height)
-            selfTestBlock.requestRectangleOnScreen(whole)
+            selfTestBlock.requestRectangleOnScreen(whole, true)
         }
     }
 

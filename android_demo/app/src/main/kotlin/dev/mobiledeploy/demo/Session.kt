@@ -202,8 +202,10 @@ internal class Session(
 
     /** Says why there is no live picture. */
     fun cameraFailed(failure: CameraFailure) {
+        // The answer of a photo that is still there stays.
+        val answer = state.answer.takeIf { state.live == null }
         stopLive()
-        state = state.copy(answer = null, problem = failure.problem())
+        state = state.copy(answer = answer, problem = failure.problem())
     }
 
     /** Shows a problem that the screen met. */

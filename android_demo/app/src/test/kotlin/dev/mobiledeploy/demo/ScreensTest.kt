@@ -52,9 +52,9 @@ class ScreensTest {
 
     @Test @Config(qualifiers = "+night") fun dark() = Phone().use { classified(it, "dark") }
 
-    @Test @Config(qualifiers = "de") fun german() = Phone().use { classified(it, "german") }
+    @Test @Config(qualifiers = "de-w360dp-h740dp-port-notnight-xhdpi") fun german() = Phone().use { classified(it, "german") }
 
-    @Test @Config(qualifiers = "ar") fun rightToLeft() = Phone().use { classified(it, "right-to-left") }
+    @Test @Config(qualifiers = "ar-w360dp-h740dp-port-notnight-xhdpi") fun rightToLeft() = Phone().use { classified(it, "right-to-left") }
 
     @Test
     @Config(qualifiers = "w740dp-h360dp-land-notnight-xhdpi")
