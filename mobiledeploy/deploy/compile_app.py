@@ -217,7 +217,7 @@ def merged_manifest(project: AndroidProject) -> bytes:
     # Libraries are stored uncompressed and aligned, so that phones map them from the APK.
     application.set(f"{{{ANDROID}}}extractNativeLibs", "false")
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    return text.replace(b"${applicationId}", project.application_id.encode())
 
 
 def compile_kotlin(

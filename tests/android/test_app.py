@@ -73,11 +73,20 @@ def test_the_apps_own_tests_pass(
     app.run([*tests, "WholeFileTest"], assets, tmp_path, properties)
 
 
+@pytest.mark.timeout(600)
+def test_the_app_stands_hostile_apps_and_a_camera(
+    app: robolectric.App, assets: Path, properties: dict[str, Path], tmp_path: Path
+) -> None:
+    """Other apps that hang or throw, the live picture, taken and shared photos."""
+    tests = ["HostileTest", "PhotoFetchTest", "LiveTest", "GivenPhotosTest"]
+    app.run(tests, assets, tmp_path, properties)
+
+
 def test_the_screens_equal_the_golden_ones(
     request: pytest.FixtureRequest, properties: dict[str, Path]
 ) -> None:
     drawn = sorted(properties["screens"].glob("*.png"))
-    assert len(drawn) == 9, "test_the_apps_own_tests_pass draws them"
+    assert len(drawn) == 20, "test_the_apps_own_tests_pass draws them"
     if request.config.getoption("update_goldens"):
         for path in drawn:
             shutil.copyfile(path, screens.GOLDEN / path.name)

@@ -121,13 +121,14 @@ def test_the_manifest_leaves_levels_and_package_to_the_build() -> None:
     )
 
 
-def test_no_manifest_asks_for_a_permission() -> None:
+def test_no_manifest_asks_for_more_than_the_camera() -> None:
     manifests = sorted((DEMO / "app/src").glob("*/AndroidManifest.xml"))
     assert len(manifests) == 3
     remove = "{http://schemas.android.com/tools}node"
     for path in manifests:
         for node in ET.parse(path).getroot().iter("uses-permission"):
-            assert node.get(remove) == "remove", path
+            wanted = node.get(f"{ANDROID}name") == "android.permission.CAMERA"
+            assert wanted or node.get(remove) == "remove", path
 
 
 def test_models_are_stored_and_not_deflated() -> None:
