@@ -16,5 +16,5 @@ dependencyResolutionManagement {
 
 rootProject.name = "mobiledeploy-demo"
 
-include(":core")
+include(":library")
 include(":app")

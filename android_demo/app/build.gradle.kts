@@ -14,22 +14,13 @@ android {
         versionName = "1.0"
     }
 
-    // One flavour per choice of engines, so that an APK carries no runtime that it does not use.
+    // One flavour per choice of engines, so that an APK carries no runtime that it does not use. Each
+    // lists its engines in a file of its own, `CompiledEngines.kt`.
     flavorDimensions += "engine"
     productFlavors {
         create("tflite") { dimension = "engine" }
         create("onnx") { dimension = "engine" }
         create("both") { dimension = "engine" }
-    }
-    // `tflite` and `onnx` hold the engines, `both` takes the two. The file that lists the engines
-    // of a flavour is in the folder that only this flavour has.
-    sourceSets {
-        getByName("tflite") { kotlin.directories.add("src/tfliteOnly/kotlin") }
-        getByName("onnx") { kotlin.directories.add("src/onnxOnly/kotlin") }
-        getByName("both") {
-            kotlin.directories.add("src/tflite/kotlin")
-            kotlin.directories.add("src/onnx/kotlin")
-        }
     }
 
     androidResources {
@@ -62,7 +53,7 @@ android {
 }
 
 dependencies {
-    implementation(project(":core"))
+    implementation(project(":library"))
 
     "tfliteImplementation"(libs.litert)
     "onnxImplementation"(libs.onnxruntime.android)

@@ -19,17 +19,20 @@ SCRIPT: Final = "app/build.gradle.kts"
 CATALOG: Final = "gradle/libs.versions.toml"
 MANIFEST: Final = "app/src/main/AndroidManifest.xml"
 RULES: Final = "app/proguard-rules.pro"
+LIBRARY_SCRIPT: Final = "library/build.gradle.kts"
+LIBRARY_MANIFEST: Final = "library/src/main/AndroidManifest.xml"
+LIBRARY_RULES: Final = "library/consumer-rules.pro"
 SOURCE_SETS: Final[dict[Flavour, tuple[str, ...]]] = {
-    "onnx": ("main", "onnx", "onnxOnly"),
-    "tflite": ("main", "tflite", "tfliteOnly"),
-    "both": ("main", "tflite", "onnx", "both"),
+    "onnx": ("main", "onnx"),
+    "tflite": ("main", "tflite"),
+    "both": ("main", "both"),
 }
 """The folders in `app/src` that make up a flavour."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AndroidProject:
-    """An Android project with the modules `core` and `app`.
+    """An Android project with the modules `library` and `app`.
 
     Attributes:
         root: The project's folder.
@@ -57,17 +60,17 @@ class AndroidProject:
         return self.root / MANIFEST
 
     @property
-    def rules(self) -> Path:
-        """The app's keep rules for R8."""
-        return self.root / RULES
+    def rules(self) -> tuple[Path, ...]:
+        """The keep rules for R8: the app's, and the library's for every app."""
+        return (self.root / RULES, self.root / LIBRARY_RULES)
 
-    def core_sources(self) -> tuple[Path, ...]:
-        """Return the Kotlin files of `core`.
+    def library_sources(self) -> tuple[Path, ...]:
+        """Return the Kotlin files of `library`.
 
         Raises:
             BundleError: There are none.
         """
-        return _sources(self.root / "core/src/main")
+        return _sources(self.root / "library/src/main")
 
     def app_sources(self, flavour: Flavour) -> tuple[Path, ...]:
         """Return the Kotlin files of a flavour of `app`.
@@ -91,7 +94,7 @@ def read(root: Path) -> AndroidProject:
         BundleError: It is not such a project, or a file lacks a value that is needed.
     """
     script, catalog = root / SCRIPT, root / CATALOG
-    for needed in (SCRIPT, CATALOG, MANIFEST, RULES):
+    for needed in (SCRIPT, CATALOG, MANIFEST, RULES, LIBRARY_RULES):
         if not (root / needed).is_file():
             raise BundleError(
                 f"{root} is not a project like `android_demo`: {needed} is missing",
@@ -115,6 +118,49 @@ def read(root: Path) -> AndroidProject:
             f"{catalog}: expected versions of SDK and JVM, received {error}",
             hint="give androidMinSdk, androidTargetSdk and jvmTarget a number under [versions]",
         ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AndroidLibrary:
+    """The module `library` of a project, which stands alone.
+
+    Attributes:
+        root: The project's folder.
+        namespace: The library's package in its manifest.
+        min_sdk: Oldest API level that apps with it run on.
+        jvm_target: Java version of the class files.
+    """
+
+    root: Path
+    namespace: str
+    min_sdk: int
+    jvm_target: str
+
+    def sources(self) -> tuple[Path, ...]:
+        """Return its Kotlin files.
+
+        Raises:
+            BundleError: There are none.
+        """
+        return _sources(self.root / "library/src/main")
+
+
+def read_library(root: Path) -> AndroidLibrary:
+    """Read the Gradle file of a project's module `library`.
+
+    Raises:
+        BundleError: There is none, or it lacks a value that is needed.
+    """
+    script = root / LIBRARY_SCRIPT
+    if not script.is_file():
+        raise BundleError(f"{root} has no {LIBRARY_SCRIPT}")
+    text = script.read_text(encoding="utf-8")
+    return AndroidLibrary(
+        root=root,
+        namespace=_setting(script, text, "namespace", r'"([A-Za-z][\w.]*)"'),
+        min_sdk=int(_setting(script, text, "minSdk", r"(\d+)")),
+        jvm_target=_setting(script, text, "targetCompatibility", r"JavaVersion\.VERSION_(\d+)"),
+    )
 
 
 def _versions(catalog: Path) -> dict[str, str]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base import files
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import (
     android_project,
     app_runtimes,
     check_apk,
     compile_app,
+    output_names,
     signing,
     toolchain,
     zips,
@@ -136,7 +137,7 @@ def build(
         CorruptFileError: A file of the build, the cache or an AAR is damaged.
         StorageError: The APK or temporary files cannot be written.
     """
-    check_name(out)
+    output_names.check(out, "APK")
     # Writing to `out` is tried first: the APK takes a minute to make.
     with files.storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +146,8 @@ def build(
     jdk = jdks.installed()
     tools = toolchain.fetch(
         "apk",
-        *app_runtimes.parts(options.engine, own_litert=bool(options.litert)),
+        # The project's library is compiled against both runtimes, whichever the app carries.
+        *app_runtimes.parts("both", own_litert=bool(options.litert)),
         cache=cache,
         progress=progress,
         stage=_STAGE,
@@ -153,6 +155,7 @@ def build(
     libraries = app_runtimes.libraries(
         options.engine, litert=options.litert, abis=options.abis, toolchain=tools
     )
+    others = app_runtimes.others(options.engine, toolchain=tools)
     page = app_runtimes.page_size(libraries, allow_4kb=options.allow_4kb_pages)
     key = options.key or signing.debug_key(jdk, cache=cache)
     with (
@@ -161,7 +164,7 @@ def build(
     ):
         work = Path(made)
         compiled = compile_app.compile_app(
-            project, options.engine, libraries, work,
+            project, options.engine, libraries, others, work,
             jdk=jdk, toolchain=tools, progress=progress, stage=_STAGE,
         )  # fmt: skip
         progress(Event(_STAGE, "packaging and signing"))
@@ -189,37 +192,6 @@ def build(
         data = signed.read_bytes()
     files.write_atomic(out, data)
     return _describe(out, contents, options, page)
-
-
-def check_name(out: Path) -> None:
-    """Check that an APK of this name would replace nothing but an earlier APK.
-
-    Args:
-        out: Name of the APK to make.
-
-    Raises:
-        RequestError: It is a folder, or an existing file that is neither an APK nor empty.
-    """
-    if out.is_dir():
-        raise RequestError(
-            f"expected the name of an APK, received the folder {out}",
-            hint=f"name a file: `--apk {out / 'app.apk'}`",
-        )
-    if out.exists() and not _replaceable(out):
-        raise RequestError(
-            f"{out} exists and is no APK: it would be overwritten",
-            hint="name another file with `--apk`, or delete this one",
-        )
-
-
-def _replaceable(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        names = {entry.name for entry in zips.entries(path)}
-    except CorruptFileError:
-        return path.stat().st_size == 0
-    return "AndroidManifest.xml" in names
 
 
 def _from_linked(linked: Path) -> Iterator[NewEntry]:

@@ -95,6 +95,21 @@ def libraries(
     return tuple(read)
 
 
+def others(flavour: Flavour, *, toolchain: Toolchain) -> tuple[Aar, ...]:
+    """Return the pinned AARs of the runtimes that a flavour leaves out, without native libraries.
+
+    Args:
+        flavour: The app's flavour.
+        toolchain: Holds `parts` of the other runtimes.
+    """
+    return tuple(
+        aars.read(toolchain.file(part, ".aar"), abis=())
+        for runtime in RUNTIMES["both"]
+        if runtime not in RUNTIMES[flavour]
+        for part in _PARTS[runtime]
+    )
+
+
 def page_size(libraries: tuple[Aar, ...], *, allow_4kb: bool) -> int:
     """Return the page size that the native libraries are aligned for: 16384, or 4096 if allowed.
 

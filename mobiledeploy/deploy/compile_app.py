@@ -43,6 +43,7 @@ def compile_app(
     project: AndroidProject,
     flavour: Flavour,
     libraries: Sequence[Aar],
+    others: Sequence[Aar],
     work: Path,
     *,
     jdk: Jdk,
@@ -56,6 +57,8 @@ def compile_app(
         project: The app's project.
         flavour: Which of the project's flavours to compile.
         libraries: The Android libraries that the flavour uses.
+        others: Libraries that the project's own library is compiled against, and the app leaves
+            out: the runtimes of other flavours.
         work: An empty folder; it must exist as long as the result is used.
         jdk: Runs the compilers.
         toolchain: Holds the part `apk`.
@@ -65,32 +68,30 @@ def compile_app(
     Raises:
         BundleError: Sources, resources or rules are wrong.
     """
-    folders = {name: work / name for name in ("resources", "core", "app", "dex")}
+    folders = {name: work / name for name in ("resources", "library", "app", "dex")}
     for folder in folders.values():
         folder.mkdir()
     progress(Event(stage, "linking resources"))
     linked = link_resources(project, flavour, folders["resources"], toolchain)
     target = project.jvm_target
     compile_java(linked.java, folders["app"], jvm_target=target, jdk=jdk)
-    jars = []
-    for number, library in enumerate(libraries):
-        jars.append(work / f"library{number}.jar")
-        jars[-1].write_bytes(library.classes)
+    jars = write_classes(libraries, work, "library")
     stdlib, android = toolchain.jars("kotlin-stdlib"), toolchain.jars("android-15")
-    progress(Event(stage, "compiling the app's core"))
+    progress(Event(stage, "compiling the app's library"))
     compile_kotlin(
-        project.core_sources(), folders["core"], module="core", class_path=stdlib,
-        jvm_target=target, jdk=jdk, toolchain=toolchain,
+        project.library_sources(), folders["library"], module="library",
+        class_path=(*jars, *write_classes(others, work, "other"), *stdlib, *android),
+        jvm_target=target, jdk=jdk, toolchain=toolchain, explicit_api=True,
     )  # fmt: skip
     progress(Event(stage, "compiling the app"))
     compile_kotlin(
         project.app_sources(flavour), folders["app"], module="app",
-        class_path=(folders["app"], folders["core"], *jars, *stdlib, *android),
+        class_path=(folders["app"], folders["library"], *jars, *stdlib, *android),
         jvm_target=target, jdk=jdk, toolchain=toolchain,
     )  # fmt: skip
     progress(Event(stage, "shrinking"))
     shrink(
-        (*(pack_classes(folders[name]) for name in ("core", "app")), *jars, *stdlib),
+        (*(pack_classes(folders[name]) for name in ("library", "app")), *jars, *stdlib),
         folders["dex"],
         rules=keep_rules(project, linked, libraries, work),
         min_sdk=project.min_sdk,
@@ -103,7 +104,7 @@ def compile_app(
 def keep_rules(
     project: AndroidProject, linked: "LinkedResources", libraries: Sequence[Aar], work: Path
 ) -> tuple[Path, ...]:
-    """Return R8's files of keep rules: Gradle's defaults, the app's, its XML's, the libraries'.
+    """Return R8's files of keep rules: Gradle's, the project's, its XML's, the libraries'.
 
     Those of the libraries are written to `work`.
     """
@@ -111,13 +112,28 @@ def keep_rules(
     for number, library in enumerate(libraries):
         of_libraries.append(work / f"library{number}.pro")
         of_libraries[-1].write_bytes(library.rules)
-    return (DEFAULT_RULES, project.rules, linked.rules, *of_libraries)
+    return (DEFAULT_RULES, *project.rules, linked.rules, *of_libraries)
+
+
+def write_classes(libraries: Sequence[Aar], work: Path, name: str) -> tuple[Path, ...]:
+    """Write the classes of libraries to a folder, as numbered jars of a name."""
+    jars = tuple(work / f"{name}{number}.jar" for number in range(len(libraries)))
+    for jar, library in zip(jars, libraries, strict=True):
+        jar.write_bytes(library.classes)
+    return jars
 
 
 def pack_classes(folder: Path) -> Path:
-    """Write a jar of a folder's class files next to it; equal classes give equal bytes."""
+    """Write a jar of a folder's classes next to it; equal classes give equal bytes.
+
+    What Kotlin's compiler must know of them (`META-INF/*.kotlin_module`) is added.
+    """
     packed = folder.with_name(f"{folder.name}.jar")
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.class"))
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for kind in ("*.class", "*.kotlin_module")
+        for path in folder.rglob(kind)
+    )
     zips.write(
         packed,
         (NewEntry(name=name, data=(folder / name).read_bytes(), alignment=None) for name in names),
@@ -201,7 +217,7 @@ def merged_manifest(project: AndroidProject) -> bytes:
     # Libraries are stored uncompressed and aligned, so that phones map them from the APK.
     application.set(f"{{{ANDROID}}}extractNativeLibs", "false")
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    return text.replace(b"${applicationId}", project.application_id.encode())
 
 
 def compile_kotlin(
@@ -213,6 +229,7 @@ def compile_kotlin(
     jvm_target: str,
     jdk: Jdk,
     toolchain: Toolchain,
+    explicit_api: bool = False,
 ) -> None:
     """Compile a module's sources into class files.
 
@@ -224,6 +241,7 @@ def compile_kotlin(
         jvm_target: Version of the class files.
         jdk: Runs the compiler.
         toolchain: Holds the compiler, which is the part `kotlin`.
+        explicit_api: Whether each declaration must say that it is public, as in a library.
 
     Raises:
         BundleError: The sources do not compile.
@@ -232,6 +250,7 @@ def compile_kotlin(
         jdk.java, "-Xmx1g", *QUICK,
         "-cp", class_path_argument(toolchain.jars("kotlin", "kotlin-stdlib")), _KOTLIN_COMPILER,
         "-no-stdlib", "-no-reflect", _NULLABILITY,
+        *(("-Xexplicit-api=strict",) if explicit_api else ()),
         "-module-name", module, "-jvm-target", jvm_target, f"-Xjdk-release={jvm_target}",
         "-cp", class_path_argument(class_path), "-d", out, *sources,
         failed=BundleError, what=f"compilation of `{module}`",

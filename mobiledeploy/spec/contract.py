@@ -2,7 +2,7 @@
 
 The schema is docs/schemas/contract.schema.json. Nothing about a model is hard-coded in an app:
 replace the five assets and it runs the new model. A contract is checked for contradictions when it
-is made; the app's own reader (android_demo/core, ContractCheck.kt) makes the same checks.
+is made; the app's own reader (android_demo/library, ContractCheck.kt) makes the same checks.
 """
 
 import dataclasses

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from android import jvm, pictures
 from android.proving import SOURCES, Prover
+from unit.deploy.projects import minimal
 
 from mobiledeploy.deploy import toolchain as tools
 from mobiledeploy.deploy.bundle import bundle
@@ -39,10 +40,13 @@ def junit(toolchain: Toolchain) -> tuple[Path, ...]:
     return toolchain.jars("junit")
 
 
+LIBRARY = jvm.DEMO / "library/src/main/kotlin/dev/mobiledeploy"
+
+
 @pytest.fixture(scope="session")
 def core(compilers: jvm.Compilers) -> Path:
-    """The classes of android_demo/core."""
-    return jvm.compiled(compilers, jvm.sources(jvm.DEMO / "core/src/main"), ())
+    """The classes of the library's package `core`, which needs nothing but Kotlin."""
+    return jvm.compiled(compilers, jvm.sources(LIBRARY / "core"), ())
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +57,18 @@ def runtimes(toolchain: Toolchain) -> tuple[Path, ...]:
 
 @pytest.fixture(scope="session")
 def engines(compilers: jvm.Compilers, core: Path, runtimes: tuple[Path, ...]) -> Path:
-    """The classes of the app's two engines, from the app's own sources."""
-    app = jvm.DEMO / "app/src"
-    files = jvm.sources(app / "tflite", app / "onnx", app / "both")
-    return jvm.compiled(compilers, files, [core, *runtimes])
+    """The classes of the library's two engines."""
+    return jvm.compiled(compilers, jvm.sources(LIBRARY / "engines"), [core, *runtimes])
+
+
+@pytest.fixture(scope="session")
+def library(
+    compilers: jvm.Compilers, toolchain: Toolchain, core: Path, engines: Path
+) -> tuple[Path, ...]:
+    """The classes of the whole library: its adapters to Android, its engines and `core`."""
+    android = toolchain.jars("android-15")
+    adapters = jvm.compiled(compilers, jvm.sources(LIBRARY / "android"), [core, engines, *android])
+    return (adapters, engines, core)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +93,7 @@ def prover(
 ) -> Prover:
     """The app's core and engines as a program that judges bundles."""
     parts = [engines, core, *runtimes]
-    program = jvm.compiled(compilers, jvm.sources(SOURCES), parts, friends=[engines])
+    program = jvm.compiled(compilers, jvm.sources(SOURCES), parts)
     return Prover(class_path=(program, *parts, compilers.stdlib), natives=natives)
 
 
@@ -139,8 +151,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
 
     def assets(build: Path) -> Path:
         if build not in folders:
-            project = tmp_path_factory.mktemp("project")
-            (project / "app").mkdir()
+            project = minimal(tmp_path_factory.mktemp("project"))
             folders[build] = Path(bundle(build, project).folder)
         return folders[build]
 

@@ -29,8 +29,10 @@ class App:
         toolchain: Robolectric's parts.
         linked: Resource table, resources and binary manifest.
         manifest: The merged manifest.
-        classes: Of the tests, the app, `core` and the runtimes, in this order.
+        classes: Of the tests, the app, its library and the runtimes, in this order.
         natives: TensorFlow Lite for this machine.
+        package: The app's own package.
+        tests: The folder of the tests' sources.
     """
 
     compilers: jvm.Compilers
@@ -39,6 +41,8 @@ class App:
     manifest: Path
     classes: tuple[Path, ...]
     natives: Path
+    package: str = "dev.mobiledeploy.demo"
+    tests: Path = TESTS
 
     def run(
         self, tests: Sequence[str], assets: Path, work: Path, properties: Mapping[str, str | Path]
@@ -46,7 +50,7 @@ class App:
         """Run test classes with an app that holds some assets, and require that all tests pass.
 
         Args:
-            tests: Names of sources in `app/src/test`, without `.kt`.
+            tests: Names of sources in `self.tests`, without `.kt`.
             assets: The folder that holds `mobiledeploy/`; it may be empty.
             work: An empty folder.
             properties: What the tests look up, below `mobiledeploy.`.
@@ -54,7 +58,7 @@ class App:
         sdk = self.toolchain.folder / "robolectric-android-15"
         return jvm.run_tests(
             self.compilers,
-            [TESTS / f"{name}.kt" for name in tests],
+            [self.tests / f"{name}.kt" for name in tests],
             [
                 self._configuration(assets, work),
                 *self.classes,
@@ -83,7 +87,7 @@ class App:
             f"android_merged_manifest={self.manifest}\n"
             f"android_merged_assets={assets}\n"
             f"android_resource_apk={self._apk(assets, work)}\n"
-            "android_custom_package=dev.mobiledeploy.demo\n",
+            f"android_custom_package={self.package}\n",
             encoding="utf-8",
         )
         # Without it Robolectric takes targetSdk, for which this Java is too old, and runs nothing.
@@ -108,7 +112,7 @@ class App:
 def compile_app(
     compilers: jvm.Compilers,
     toolchain: Toolchain,
-    core: Path,
+    library: tuple[Path, ...],
     runtimes: tuple[Path, ...],
     natives: Path,
     work: Path,
@@ -118,14 +122,14 @@ def compile_app(
     Args:
         compilers: Kotlin and Java.
         toolchain: With `aapt2`, Android and Robolectric.
-        core: The classes of `android_demo/core`.
+        library: The classes of `android_demo/library`.
         runtimes: The classes of the runtimes.
         natives: A folder for `java.library.path`.
         work: An empty folder.
     """
     demo = android_project.read(jvm.DEMO)
     linked = link_resources(demo, "both", work, toolchain)
-    libraries = (core, *runtimes, *toolchain.jars("android-15"))
+    libraries = (*library, *runtimes, *toolchain.jars("android-15"))
     sources = [*linked.java, *demo.app_sources("both")]
     app = jvm.compiled(compilers, sources, libraries)
     robolectric = toolchain.jars("androidx-test-monitor", "robolectric", "junit")
@@ -136,6 +140,6 @@ def compile_app(
         toolchain=toolchain,
         linked=linked.apk,
         manifest=work / "AndroidManifest.xml",
-        classes=(tests, app, core, *runtimes),
+        classes=(tests, app, *library, *runtimes),
         natives=natives,
     )

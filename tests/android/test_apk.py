@@ -106,9 +106,12 @@ def test_aapt2_prints_the_manifest_of_the_golden_file(
     said = programs.run(aapt2, "dump", "badging", both.path, failed=BundleError, what="badging")
     golden("badging.txt", said)
     told = check_apk.read_manifest(both.path, toolchain)
-    assert told.activities == ("dev.mobiledeploy.demo.MainActivity",)
+    assert told.activities == (
+        "dev.mobiledeploy.demo.MainActivity",
+        "dev.mobiledeploy.demo.AboutActivity",
+    )
     assert told.instrumentations == ("dev.mobiledeploy.demo.SelfTest",)
-    assert told.permissions == ()
+    assert told.permissions == ("android.permission.CAMERA",)
 
 
 def test_onnx_runtime_is_ready_for_16_kb_pages_and_tensorflow_lite_is_named(
@@ -282,7 +285,7 @@ def test_sources_that_do_not_compile_are_reported_with_file_and_line(
 ) -> None:
     broken = tmp_path / "demo"
     shutil.copytree(demo, broken)
-    source = broken / "core/src/main/kotlin/dev/mobiledeploy/core/Json.kt"
+    source = broken / "library/src/main/kotlin/dev/mobiledeploy/core/Json.kt"
     source.write_text(source.read_text() + "\nval wrong: Int = nothing\n")
     done = run("bundle", digits, "--app", broken, "--apk", tmp_path / "a.apk", status=7)
     line = source.read_text().count("\n")

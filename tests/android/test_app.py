@@ -1,7 +1,6 @@
 """The app's own classes on the JVM: its Activity, its engines, real models."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +20,14 @@ SCHEMA = jvm.ROOT / "docs/schemas/selftest.schema.json"
 def app(
     compilers: jvm.Compilers,
     toolchain: Toolchain,
-    core: Path,
+    library: tuple[Path, ...],
     runtimes: tuple[Path, ...],
     natives: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> robolectric.App:
     """The compiled app, flavour `both`."""
     work = tmp_path_factory.mktemp("app")
-    return robolectric.compile_app(compilers, toolchain, core, runtimes, natives, work)
+    return robolectric.compile_app(compilers, toolchain, library, runtimes, natives, work)
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +73,20 @@ def test_the_apps_own_tests_pass(
     app.run([*tests, "WholeFileTest"], assets, tmp_path, properties)
 
 
+@pytest.mark.timeout(600)
+def test_the_app_stands_hostile_apps_and_a_camera(
+    app: robolectric.App, assets: Path, properties: dict[str, Path], tmp_path: Path
+) -> None:
+    """Other apps that hang or throw, the live picture, taken and shared photos."""
+    tests = ["HostileTest", "PhotoFetchTest", "LiveTest", "GivenPhotosTest"]
+    app.run(tests, assets, tmp_path, properties)
+
+
 def test_the_screens_equal_the_golden_ones(
     request: pytest.FixtureRequest, properties: dict[str, Path]
 ) -> None:
     drawn = sorted(properties["screens"].glob("*.png"))
-    assert len(drawn) == 9, "test_the_apps_own_tests_pass draws them"
+    assert len(drawn) == 20, "test_the_apps_own_tests_pass draws them"
     if request.config.getoption("update_goldens"):
         for path in drawn:
             shutil.copyfile(path, screens.GOLDEN / path.name)
@@ -124,27 +132,3 @@ def test_the_screen_shows_what_python_predicts(
     photos.expect(build, folder)
     work.mkdir()
     app.run(["ClassifyTest"], bundled(build).parent, work, {"photos": folder})
-
-
-def test_the_kotlin_code_in_the_docs_compiles(
-    compilers: jvm.Compilers, toolchain: Toolchain, core: Path, engines: Path, tmp_path: Path
-) -> None:
-    """The Kotlin of docs/android.md, in an app that has the three values it starts from."""
-    page = (jvm.ROOT / "docs/android.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```kotlin\n(.*?)```", page, re.DOTALL)
-    classes = [
-        "android.content.res.AssetManager",
-        "android.graphics.BitmapFactory",
-        "android.util.Log",
-        "dev.mobiledeploy.core.*",
-        "java.nio.ByteBuffer",
-    ]
-    source = tmp_path / "Snippet.kt"
-    source.write_text(
-        "package dev.mobiledeploy.demo\n"
-        + "".join(f"import {name}\n" for name in classes)
-        + f"fun snippet(assets: AssetManager, jpeg: ByteArray, exif: Int) {{\n{snippet}}}\n",
-        encoding="utf-8",
-    )
-    class_path = [core, engines, *toolchain.jars("android-15")]
-    jvm.compiled(compilers, [source], class_path, friends=[engines])

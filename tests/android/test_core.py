@@ -10,7 +10,7 @@ from android import jvm
 
 pytestmark = pytest.mark.android
 
-CORE = jvm.DEMO / "core/src"
+TESTS = jvm.DEMO / "library/src/test"
 _CALL = re.compile(r"// (?:Interface)?(?:Method|Field) (java[\w/$]*\.\S+)")
 
 
@@ -18,7 +18,7 @@ def test_the_core_passes_its_own_tests(
     compilers: jvm.Compilers, core: Path, junit: tuple[Path, ...]
 ) -> None:
     """They read the same golden files as the Python tests in tests/unit/shared."""
-    tests = jvm.sources(CORE / "test")
+    tests = jvm.sources(TESTS)
     classes = jvm.compiled(compilers, tests, [core, *junit], friends=[core])
     jvm.run_tests(
         compilers,

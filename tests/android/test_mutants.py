@@ -14,7 +14,7 @@ from android.proving import Prover
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 
-CORE = jvm.DEMO / "core/src/main/kotlin/dev/mobiledeploy/core"
+CORE = jvm.DEMO / "library/src/main/kotlin/dev/mobiledeploy/core"
 CODES, REALS = ("--arch", "v2"), ("--arch", "v2", "--io", "float32")
 RESIZE, LOGITS = "the resize is wrong", "logits differ on"
 

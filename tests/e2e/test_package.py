@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.deploy import demo_project
+
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -44,6 +46,8 @@ def test_the_wheel_holds_one_package_with_every_module(dist: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mobiledeploy"}
     assert {name for name in names if name.endswith(".py")} == sources()
+    template = {f"mobiledeploy/android_demo/{name}" for name in demo_project.files()}
+    assert {name for name in names if name.startswith("mobiledeploy/android_demo/")} == template
     assert "mobiledeploy/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -92,6 +96,14 @@ def test_the_base_install_verifies_a_build_and_says_what_it_lacks_to_make_one(
     assert "MACs" in program("cost", "--arch", "v1", "--alpha", "0.25").stdout
     assert program("verify").returncode == 2
     assert "holds: logits equal" in program("verify", str(small_build)).stdout
+    lost = program("bundle", str(small_build))
+    assert lost.returncode == 7
+    assert "--new DIR" in lost.stderr
+    new = program("bundle", str(small_build), "--new", "mine", "--json")
+    assert new.returncode == 0, new.stderr
+    made = {p.relative_to(tmp_path / "mine").as_posix() for p in (tmp_path / "mine").rglob("*.*")}
+    assert made >= {name for name in demo_project.files() if "." in name.rpartition("/")[2]}
+    assert "app/src/main/assets/mobiledeploy/model.onnx" in made
     build = program("build")
     assert build.returncode == 3
     assert "mobiledeploy[build]" in build.stderr

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from e2e.conftest import mobiledeploy, printed
 from onnx import numpy_helper
+from unit.deploy.projects import minimal
 
 import mobiledeploy as mobiledeploy_api
 from mobiledeploy.base import codec, npz
@@ -185,7 +186,7 @@ def test_a_folder_without_a_build_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_build_is_bundled_without_tensorflow(
     build: Path, tmp_path: Path, without_tensorflow: dict[str, str]
 ) -> None:
-    (tmp_path / "demo" / "app").mkdir(parents=True)
+    minimal(tmp_path / "demo")
     done = mobiledeploy(
         "bundle", build, "--app", tmp_path / "demo", "--json", cwd=tmp_path, env=without_tensorflow
     )

@@ -1,6 +1,8 @@
 """The app's resources, as far as they can be judged without drawing them."""
 
+import io
 import re
+import runpy
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +66,47 @@ def test_every_string_is_used_and_every_reference_exists() -> None:
 def test_every_plural_has_one_and_other() -> None:
     for node in ET.parse(RES / "values/strings.xml").getroot().iter("plurals"):
         assert {item.get("quantity") for item in node} == {"one", "other"}, node.get("name")
+
+
+@pytest.mark.parametrize("language", ["de"])
+def test_every_string_is_translated_with_the_same_placeholders(language: str) -> None:
+    english, other = _texts("values"), _texts(f"values-{language}")
+    assert other.keys() == english.keys()
+    for name, text in other.items():
+        placeholders = [
+            sorted(re.findall(r"%(?:\d\$)?[sd]", each)) for each in (english[name], text)
+        ]
+        assert placeholders[0] == placeholders[1], name
+        assert not set(text) & set("\"'"), f"{name}: quotes need a backslash"
+
+
+def test_the_samples_are_what_their_script_draws() -> None:
+    script = runpy.run_path(str(DEMO / "ci/samples/draw.py"))
+    samples = {path.name: path for path in (RES / "raw").glob("sample_*.png")}
+    assert samples.keys() == {f"sample_{digit}.png" for digit in script["STROKES"]}
+    for digit in script["STROKES"]:
+        path = samples[f"sample_{digit}.png"]
+        assert path.stat().st_size < 4096
+        assert _pixels(path.read_bytes()) == _pixels(script["draw"](digit))
+
+
+def _pixels(png: bytes) -> bytes:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        return image.tobytes()
+
+
+def _texts(folder: str) -> dict[str, str]:
+    """Translatable texts by name; a plural's by name and quantity."""
+    texts = {}
+    for node in ET.parse(RES / folder / "strings.xml").getroot():
+        if node.get("translatable") == "false":
+            continue
+        for each in node.iter("item") if node.tag == "plurals" else [node]:
+            name = f"{node.get('name')} {each.get('quantity', '')}".strip()
+            texts[name] = "".join(each.itertext())
+    return texts
 
 
 def _attributes(path: Path) -> Iterator[tuple[str, str]]:

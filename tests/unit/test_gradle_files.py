@@ -16,8 +16,8 @@ SCRIPTS = (
     "settings.gradle.kts",
     "build.gradle.kts",
     "app/build.gradle.kts",
-    "core/build.gradle.kts",
 )
+LIBRARY = "library/build.gradle.kts"
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +121,14 @@ def test_the_manifest_leaves_levels_and_package_to_the_build() -> None:
     )
 
 
-def test_no_manifest_asks_for_a_permission() -> None:
+def test_no_manifest_asks_for_more_than_the_camera() -> None:
     manifests = sorted((DEMO / "app/src").glob("*/AndroidManifest.xml"))
     assert len(manifests) == 3
     remove = "{http://schemas.android.com/tools}node"
     for path in manifests:
         for node in ET.parse(path).getroot().iter("uses-permission"):
-            assert node.get(remove) == "remove", path
+            wanted = node.get(f"{ANDROID}name") == "android.permission.CAMERA"
+            assert wanted or node.get(remove) == "remove", path
 
 
 def test_models_are_stored_and_not_deflated() -> None:
@@ -140,12 +141,52 @@ def test_flavours_are_those_of_the_apk_build() -> None:
     text = script("app/build.gradle.kts")
     flavours = re.findall(r'create\("(\w+)"\) \{ dimension', text)
     assert set(flavours) == set(android_project.SOURCE_SETS)
-    blocks = dict(re.findall(r'getByName\("(\w+)"\) \{(.*?)\}', text, re.DOTALL))
     for flavour, sets in android_project.SOURCE_SETS.items():
-        added = set(re.findall(r'directories\.add\("src/(\w+)/kotlin"\)', blocks[flavour]))
-        assert {"main", flavour} | added == set(sets)
+        assert sets == ("main", flavour)  # what Gradle takes by itself
         for name in sets:
             assert list((DEMO / "app/src" / name / "kotlin").rglob("*.kt")), name
+    assert "sourceSets" not in text
+
+
+def test_the_library_stands_alone_and_agrees_with_the_catalog(catalog: dict[str, Any]) -> None:
+    text = script(LIBRARY)
+    assert "libs." not in text
+    assert "project(" not in text
+    versions = catalog["versions"]
+    for level in ("compileSdk", "minSdk"):
+        key = f"android{level[0].upper()}{level[1:]}"
+        assert re.findall(rf"\b{level} = (\d+)$", text, re.MULTILINE) == [versions[key]]
+    assert set(re.findall(r"VERSION_(\d+)", text)) == {versions["jvmTarget"]}
+    dependencies = dict(re.findall(r'(\w+)\("([\w.-]+:[\w-]+):[\w.]+"\)', text))
+    assert dependencies["testImplementation"] == "junit:junit"
+    named = dict(re.findall(r'\("([\w.-]+:[\w-]+):([\w.]+)"\)', text))
+    assert named == {
+        entry["module"]: versions[entry["version"]["ref"]]
+        for name, entry in catalog["libraries"].items()
+        if name != "robolectric"
+    }
+    # An app brings the runtime of its choice.
+    assert len(re.findall(r"^ +compileOnly\(", text, re.MULTILINE)) == 2
+    assert re.findall(r'consumerProguardFiles\("(.*)"\)', text) == ["consumer-rules.pro"]
+    assert (DEMO / "library/consumer-rules.pro").is_file()
+    assert set(re.findall(r'id\("([\w.]+)"\)', text)) <= {
+        entry["id"] for entry in catalog["plugins"].values()
+    }
+
+
+def test_the_library_removes_what_onnx_runtime_asks_for_and_nothing_else() -> None:
+    """`tools:selector` limits a removal: an app's other libraries keep their permissions."""
+    tools = "{http://schemas.android.com/tools}"
+    root = ET.parse(DEMO / "library/src/main/AndroidManifest.xml").getroot()
+    nodes = [*root.iter("uses-permission"), *root.iter("provider")]
+    assert {node.get(f"{ANDROID}name") for node in nodes} == {
+        "android.permission.INTERNET",
+        "android.permission.ACCESS_NETWORK_STATE",
+        "ai.onnxruntime.TelemetryInitializer",
+    }
+    for node in nodes:
+        assert node.get(f"{tools}node") == "remove"
+        assert node.get(f"{tools}selector") == "ai.onnxruntime"
 
 
 def test_each_flavour_gets_the_libraries_of_its_engines() -> None:
@@ -169,7 +210,7 @@ def test_repositories_are_named_once_and_hold_what_is_needed() -> None:
     ):  # LiteRT and the plug-in; ONNX Runtime, Kotlin
         assert text.count(repository) == 2
         assert repository in resolution
-    assert set(re.findall(r'include\(":(\w+)"\)', text)) == {"app", "core"}
+    assert set(re.findall(r'include\(":(\w+)"\)', text)) == {"app", "library"}
 
 
 def test_the_wrapper_is_pinned_by_its_digest() -> None:

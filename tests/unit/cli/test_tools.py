@@ -50,7 +50,6 @@ def test_fetch_names_the_missing_program(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     "option",
     [
-        ("--engine", "both"),
         ("--abi", "x86"),
         ("--litert-aar", "a.aar"),
         ("--allow-4kb-pages",),

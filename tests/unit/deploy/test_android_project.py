@@ -19,7 +19,7 @@ def test_the_demo_project_is_read() -> None:
     project = android_project.read(DEMO)
     assert project.application_id == project.namespace == "dev.mobiledeploy.demo"
     assert (project.min_sdk, project.target_sdk, project.jvm_target) == (24, 36, "11")
-    assert project.rules.is_file()
+    assert [path.is_file() for path in project.rules] == [True, True]
     assert project.resources("both") == (DEMO / "app/src/main/res",)
 
 
@@ -27,9 +27,11 @@ def test_the_demo_project_is_read() -> None:
 def test_a_flavour_has_the_engines_of_its_name_and_one_list_of_engines(
     flavour: android_project.Flavour,
 ) -> None:
-    names = [path.name for path in android_project.read(DEMO).app_sources(flavour)]
-    assert ("OrtEngine.kt" in names) == (flavour in {"onnx", "both"})
-    assert ("LiteRtEngine.kt" in names) == (flavour in {"tflite", "both"})
+    sources = android_project.read(DEMO).app_sources(flavour)
+    names = [path.name for path in sources]
+    (listed,) = [path.read_text() for path in sources if path.name == "CompiledEngines.kt"]
+    assert ("OrtEngine.Factory" in listed) == (flavour in {"onnx", "both"})
+    assert ("LiteRtEngine.Factory" in listed) == (flavour in {"tflite", "both"})
     assert names.count("CompiledEngines.kt") == 1
     assert "MainActivity.kt" in names
     assert [name for name in names if name.endswith("Test.kt")] == ["SelfTest.kt"]
@@ -69,6 +71,7 @@ def test_a_value_that_cannot_be_read_is_named(
         android_project.CATALOG,
         android_project.MANIFEST,
         android_project.RULES,
+        android_project.LIBRARY_RULES,
     ],
 )
 def test_a_project_without_one_of_the_files_is_refused_with_its_name(app: Path, name: str) -> None:
@@ -79,6 +82,6 @@ def test_a_project_without_one_of_the_files_is_refused_with_its_name(app: Path, 
 
 
 def test_a_module_without_sources_is_refused(app: Path) -> None:
-    shutil.rmtree(app / "core/src/main")
+    shutil.rmtree(app / "library/src/main")
     with pytest.raises(BundleError, match="holds no Kotlin sources"):
-        android_project.read(app).core_sources()
+        android_project.read(app).library_sources()

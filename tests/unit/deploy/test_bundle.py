@@ -1,11 +1,11 @@
 """All files of a build go into an app, or none."""
 
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from unit.deploy.projects import minimal, write_project
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import (
@@ -15,8 +15,7 @@ from mobiledeploy.base.errors import (
     RequestError,
     StorageError,
 )
-from mobiledeploy.deploy import apk
-from mobiledeploy.deploy.bundle import CARRIED, bundle
+from mobiledeploy.deploy.bundle import CARRIED, Contents, bundle
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tolerance
 from mobiledeploy.spec.manifest import Manifest
@@ -74,8 +73,7 @@ def build(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    (tmp_path / "demo" / "app").mkdir(parents=True)
-    return tmp_path / "demo"
+    return minimal(tmp_path / "demo")
 
 
 def assets(app: Path) -> Path:
@@ -87,6 +85,47 @@ def test_the_assets_are_the_builds_files(build: Path, app: Path) -> None:
     assert {f.path for f in result.files} == set(CARRIED)
     for name in CARRIED:
         assert (assets(app) / name).read_bytes() == (build / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("contents", "left_out"),
+    [
+        (Contents(engine="onnx"), {"model.tflite"}),
+        (Contents(engine="tflite"), {"model.onnx"}),
+        (Contents(golden=False), {"golden.npz"}),
+        (Contents(engine="onnx", golden=False), {"model.tflite", "golden.npz"}),
+    ],
+)
+def test_what_an_app_does_not_need_is_left_out_and_removed(
+    contents: Contents, left_out: set[str], build: Path, app: Path
+) -> None:
+    bundle(build, app)
+    result = bundle(build, app, contents=contents)
+    assert {file.path for file in result.files} == set(CARRIED) - left_out
+    assert {path.name for path in assets(app).iterdir()} == set(CARRIED) - left_out
+
+
+def test_an_apk_without_its_model_is_refused_before_any_work(build: Path, app: Path) -> None:
+    with pytest.raises(RequestError, match="engine `onnx` needs its model"):
+        bundle(build, app, contents=Contents(engine="tflite"), apk=app / "a.apk")
+    assert not assets(app).exists()
+
+
+@pytest.mark.parametrize("name", ["flutter", "react native", "nested"])
+def test_other_projects_get_the_files_where_they_look_for_them(
+    name: str, build: Path, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "mine", name)
+    result = bundle(build, project)
+    places = {
+        "flutter": "assets/mobiledeploy",
+        "react native": "android/app/src/main/assets/mobiledeploy",
+        "nested": "apps/phone/src/main/assets/mobiledeploy",
+    }
+    assert Path(result.folder) == project / places[name]
+    assert {path.name for path in (project / places[name]).iterdir()} == set(CARRIED)
+    assert result.project is not None
+    assert result.project.additions
 
 
 def test_bundling_again_replaces_the_assets_and_leaves_no_other_files(
@@ -150,7 +189,7 @@ def test_a_folder_without_a_build_is_refused(tmp_path: Path, app: Path) -> None:
 def test_a_folder_that_is_not_an_android_project_is_refused(build: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is not an Android project"):
         bundle(build, tmp_path)
-    with pytest.raises(BundleError, match="there is no folder"):
+    with pytest.raises(BundleError, match="does not exist"):
         bundle(build, tmp_path / "elsewhere")
 
 
@@ -193,15 +232,3 @@ def test_a_file_that_is_no_apk_is_not_overwritten_by_one(
     assert caught.value.hint
     assert (tmp_path / "mine.txt").read_bytes() == content
     assert not assets(app).exists()
-
-
-def test_an_earlier_apk_and_an_empty_file_may_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "empty.apk").touch()
-    with zipfile.ZipFile(tmp_path / "earlier.apk", "w") as archive:
-        archive.writestr("AndroidManifest.xml", b"")
-    for name in ("empty.apk", "earlier.apk", "new.apk"):
-        apk.check_name(tmp_path / name)
-    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
-        archive.writestr("photo.jpg", b"")
-    with pytest.raises(RequestError, match="exists and is no APK"):
-        apk.check_name(tmp_path / "other.zip")

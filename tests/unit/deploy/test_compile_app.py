@@ -19,7 +19,9 @@ def app(tmp_path: Path) -> Path:
 
 def test_the_manifest_gets_what_gradle_would_add_and_keeps_the_rest(app: Path) -> None:
     edit(app / "app/build.gradle.kts", 'applicationId = "dev.', 'applicationId = "org.')
-    before = ET.parse(DEMO / "app/src/main/AndroidManifest.xml").getroot()
+    source = (DEMO / "app/src/main/AndroidManifest.xml").read_text(encoding="utf-8")
+    assert 'authorities="${applicationId}.taken"' in source
+    before = ET.fromstring(source.replace("${applicationId}", "org.mobiledeploy.demo"))
     after = ET.fromstring(compile_app.merged_manifest(android_project.read(app)))
     assert after.attrib.pop("package") == "org.mobiledeploy.demo"
     application = after.find("application")

@@ -89,7 +89,7 @@ def test_bytes_of_neither_format_are_refused(tapped: Any) -> None:
 
 
 def as_an_app_does(data: bytes, carried: Tap) -> bytes:
-    """Make the copy from what `contract.json` carries, as android_demo/core does."""
+    """Make the copy from what `contract.json` carries, as android_demo/library does."""
     copy = bytearray(data) + bytes.fromhex(carried.append)
     if carried.patch:
         new = bytes.fromhex(carried.patch.bytes)

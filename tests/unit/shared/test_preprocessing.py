@@ -1,6 +1,6 @@
 """Golden files that Kotlin reads as well: from stored pixels to input values.
 
-android_demo/core/src/test holds what the app's code is to `tests/golden/preprocessing.json`.
+android_demo/library/src/test holds what the app's code is to `tests/golden/preprocessing.json`.
 """
 
 import hashlib

@@ -8,11 +8,13 @@ import dev.mobiledeploy.core.GoldenRunner
 import dev.mobiledeploy.core.ModelBundle
 import dev.mobiledeploy.core.Orientation
 import dev.mobiledeploy.core.PixelSource
-import dev.mobiledeploy.demo.compiledEngines
+import dev.mobiledeploy.engines.LiteRtEngine
+import dev.mobiledeploy.engines.OrtEngine
 import java.io.File
 import java.nio.ByteBuffer
 
 private const val THREADS = 2
+private val ENGINES = listOf(LiteRtEngine.Factory, OrtEngine.Factory)
 
 /** A photo as Python decoded and stored it: see [readPhoto]. */
 private class Photo(
@@ -34,7 +36,7 @@ public fun main(args: Array<String>) {
         say("bundle", folder)
         orRefused("bundle") {
             val bundle = ModelBundle.open(AssetSource { ByteBuffer.wrap(File(folder, it).readBytes()) })
-            orRefused("golden") { say("verdict", GoldenRunner(bundle).run(compiledEngines, THREADS, emptyMap()).toJson()) }
+            orRefused("golden") { say("verdict", GoldenRunner(bundle).run(ENGINES, THREADS, emptyMap()).toJson()) }
             if (photos.isNotEmpty()) classify(bundle, photos)
         }
     }
@@ -44,7 +46,7 @@ private fun classify(
     bundle: ModelBundle,
     photos: List<Photo>,
 ) {
-    for (factory in compiledEngines) {
+    for (factory in ENGINES) {
         orRefused(factory.title) {
             Classifier.open(bundle, factory, THREADS).use { classifier ->
                 for (photo in photos) {

@@ -1,11 +1,12 @@
 package dev.mobiledeploy.demo
 
+import android.content.ClipData
+import android.content.Context
 import android.content.Intent
-import android.graphics.Bitmap
 import android.os.Build
 import android.provider.MediaStore
 
-/** The requests that hand over a photo; none of them needs a permission. */
+/** The requests that hand over a photo. */
 internal object PhotoSources {
     const val CHOOSE = 1
     const val TAKE = 2
@@ -26,21 +27,18 @@ internal object PhotoSources {
     }
 
     /**
-     * Asks the camera app for a small photo.
+     * Asks the camera app for a photo with all its pixels, written to [TakenPhotoProvider].
      *
-     * Without EXTRA_OUTPUT the answer holds a bitmap of some 200 pixels a side: as much as the
-     * network looks at, and neither a permission nor a file provider is needed.
+     * An app that may use the camera must have been allowed to before it may ask this.
      */
-    fun take(): Intent = Intent(MediaStore.ACTION_IMAGE_CAPTURE)
-
-    /** The photo in the camera app's answer, or null. */
-    fun taken(answer: Intent?): Bitmap? {
-        val extras = answer?.extras ?: return null
-        return if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
-            extras.getParcelable("data", Bitmap::class.java)
-        } else {
-            @Suppress("DEPRECATION") // The typed one came with Android 13.
-            extras.getParcelable<Bitmap>("data")
-        }
+    fun take(context: Context): Intent {
+        val place = TakenPhotoProvider.uri(context)
+        return Intent(MediaStore.ACTION_IMAGE_CAPTURE)
+            .putExtra(MediaStore.EXTRA_OUTPUT, place)
+            .addFlags(
+                Intent.FLAG_GRANT_WRITE_URI_PERMISSION or Intent.FLAG_GRANT_READ_URI_PERMISSION
+            )
+            // Rights are given for what is in the clip, not for what an extra names.
+            .apply { clipData = ClipData.newRawUri(null, place) }
     }
 }

@@ -24,3 +24,15 @@ internal data class Problem(
 
 /** Thrown on the worker, shown on the screen. */
 internal class ProblemException(val problem: Problem, cause: Throwable? = null) : Exception(cause)
+
+/** What the screen says of anything that a worker's task threw: nothing ends the app. */
+internal fun problemOf(error: Throwable): Problem =
+    when (error) {
+        is ProblemException -> error.problem
+        is NotFetchedException -> error.reason.problem()
+        is OutOfMemoryError -> NotFetched.MEMORY.problem()
+        else -> {
+            val words = listOfNotNull(error.javaClass.simpleName, error.message)
+            Problem(R.string.unexpected_title, R.string.unexpected_hint, listOf(words.joinToString(": ")))
+        }
+    }

@@ -1,7 +1,6 @@
 package dev.mobiledeploy.demo
 
 import android.view.LayoutInflater
-import android.view.ViewGroup
 import android.widget.RadioButton
 import android.widget.RadioGroup
 
@@ -21,7 +20,6 @@ internal class Segments(
             button.text = title
             button.contentDescription = description
             button.isSaveEnabled = false // The session knows; the ids are of this group only.
-            if (index > 0) (button.layoutParams as ViewGroup.MarginLayoutParams).marginStart = gap()
             button.setOnClickListener { chosen(index) }
             group.addView(button)
             button
@@ -29,6 +27,4 @@ internal class Segments(
 
     /** Presses a button, without telling anyone. */
     fun press(index: Int) = buttons[index].run { isChecked = true }
-
-    private fun gap(): Int = group.resources.getDimensionPixelSize(R.dimen.gap_small)
 }

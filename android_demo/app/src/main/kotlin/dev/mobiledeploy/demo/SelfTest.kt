@@ -3,6 +3,7 @@ package dev.mobiledeploy.demo
 import android.app.Activity
 import android.app.Instrumentation
 import android.os.Bundle
+import dev.mobiledeploy.android.AssetFiles
 import dev.mobiledeploy.core.EngineFactory
 
 /**
@@ -44,12 +45,10 @@ public open class SelfTest : Instrumentation() {
                 val verdict = worker.use { it.selfTest(threads, Device.facts()) }
                 result.putString(RESULT, verdict.toJson())
                 Activity.RESULT_OK
-            } catch (e: ProblemException) {
+            } catch (e: Throwable) { // An Error would end the process without a sentence.
                 val resources = targetContext.resources
-                result.putString(
-                    ERROR,
-                    "${e.problem.title(resources)}. ${e.problem.hint(resources)}",
-                )
+                val problem = problemOf(e)
+                result.putString(ERROR, "${problem.title(resources)}. ${problem.hint(resources)}")
                 Activity.RESULT_CANCELED
             }
         finish(code, result)

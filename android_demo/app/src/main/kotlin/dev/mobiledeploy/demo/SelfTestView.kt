@@ -4,6 +4,7 @@ import android.view.LayoutInflater
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
+import android.widget.ProgressBar
 import android.widget.TextView
 import dev.mobiledeploy.core.Contract
 import dev.mobiledeploy.core.EngineVerdict
@@ -14,22 +15,36 @@ import dev.mobiledeploy.core.Verdict
 internal class SelfTestView(private val root: View) {
     val run: Button = root.findViewById(R.id.run_self_test)
     val share: Button = root.findViewById(R.id.share)
+    val cancel: Button = root.findViewById(R.id.cancel_self_test)
+    private val progress: ProgressBar = root.findViewById(R.id.self_test_progress)
     private val headline: TextView = root.findViewById(R.id.verdict)
     private val rows: ViewGroup = root.findViewById(R.id.verdict_rows)
     private val device: TextView = root.findViewById(R.id.device)
 
     fun show(state: ScreenState) {
         val verdict = state.verdict
-        run.isEnabled = state.contract != null && !state.testing
-        run.setText(if (state.testing) R.string.self_test_running else R.string.run_self_test)
-        headline.showText(root.resources.getText(headlineOf(verdict)))
+        val testing = state.testing
+        run.isEnabled = state.contract != null && testing == null
+        for (view in listOf(progress, cancel)) view.visibility = visibleIf(testing != null)
+        run.visibility = visibleIf(testing == null)
+        if (testing != null) {
+            progress.max = maxOf(testing.total, 1)
+            progress.progress = testing.done
+        }
+        headline.showText(
+            if (testing == null) root.resources.getText(headlineOf(verdict)) else running(testing)
+        )
         headline.setTextColor(colour(verdict))
         rows.removeAllViews()
         verdict?.engines?.forEach { rows.addView(row(it, verdict.contract)) }
-        for (view in listOf(device, share)) view.visibility =
-            if (verdict == null) View.GONE else View.VISIBLE
+        for (view in listOf(device, share)) view.visibility = visibleIf(verdict != null)
         if (verdict != null) device.text = deviceLine(verdict)
     }
+
+    /** Says the engine only: a live region would read every number aloud. */
+    private fun running(testing: TestProgress): String =
+        if (testing.engine.isEmpty()) root.resources.getString(R.string.self_test_running)
+        else root.resources.getString(R.string.self_test_running_on, testing.engine)
 
     private fun headlineOf(verdict: Verdict?): Int =
         when {

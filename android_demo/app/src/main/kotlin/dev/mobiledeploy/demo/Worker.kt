@@ -1,6 +1,7 @@
 package dev.mobiledeploy.demo
 
 import android.graphics.Bitmap
+import dev.mobiledeploy.android.AssetFiles
 import dev.mobiledeploy.core.BundleException
 import dev.mobiledeploy.core.Classifier
 import dev.mobiledeploy.core.Contract
@@ -11,6 +12,8 @@ import dev.mobiledeploy.core.EngineFactory
 import dev.mobiledeploy.core.GoldenRunner
 import dev.mobiledeploy.core.ImageException
 import dev.mobiledeploy.core.ModelBundle
+import dev.mobiledeploy.core.Orientation
+import dev.mobiledeploy.core.PixelSource
 import dev.mobiledeploy.core.TestCard
 import dev.mobiledeploy.core.Verdict
 import java.io.File
@@ -18,7 +21,7 @@ import java.io.File
 /**
  * The slow things: loading, classifying, testing. One thread at a time calls it.
  *
- * All that can go wrong comes out as a [ProblemException], in words for the screen.
+ * What can be foreseen comes out as a [ProblemException], in words for the screen.
  */
 internal class Worker(
     private val assets: AssetFiles,
@@ -31,29 +34,76 @@ internal class Worker(
     /** Reads the contract. */
     fun load(): Contract = bundle().contract
 
+    /** The classes' names, after [load]. */
+    fun labels(): List<String> = bundle().labels
+
     /** Decodes the photo in [file] for the screen. */
     fun preview(file: File): Bitmap = reader.preview(file, PREVIEW)
 
     /** Classifies the photo in [file] with the model that [choice] says. */
     fun classify(file: File, choice: Choice): Answer {
-        val classifier = classifier(choice)
+        classifier(choice) // Before the photo: its engine needs memory too.
         val photo = reader.read(file)
         try {
-            return Answer(classifier.classify(photo.pixels, photo.orientation), choice)
-        } catch (e: ImageException) {
-            throw ProblemException(PhotoFile.UNREADABLE, e)
-        } catch (e: CoreException) {
-            throw ProblemException(engineProblem(choice, e), e)
+            return classify(photo.pixels, photo.orientation, choice)
         } finally {
             photo.recycle()
         }
     }
 
-    /** Runs the golden vectors through every engine of this flavour. */
-    fun selfTest(threads: Int, device: Map<String, String>): Verdict {
-        val runner = GoldenRunner(bundle())
+    /** Classifies pixels with the model that [choice] says. */
+    fun classify(pixels: PixelSource, orientation: Orientation, choice: Choice): Answer {
+        val classifier = classifier(choice)
         try {
-            return runner.run(engines, threads, device + ("threads" to threads.toString()))
+            val classification = classifier.classify(pixels, orientation, MOST_ANSWERS)
+            return Answer(classification, choice, classifier.title, bundle().contractSha256)
+        } catch (e: ImageException) {
+            throw ProblemException(PhotoFile.UNREADABLE, e)
+        } catch (e: CoreException) {
+            throw ProblemException(engineProblem(choice, e), e)
+        }
+    }
+
+    /**
+     * Classifies one photo with every engine of this flavour and each of some numbers of threads.
+     *
+     * @param go asked before each; false ends the work.
+     * @return answers of which each tells the median time of [REPEATS] runs.
+     */
+    fun compare(file: File, threads: List<Int>, go: () -> Boolean): List<Answer> {
+        val photo = reader.read(file)
+        try {
+            return engines.indices
+                .asSequence()
+                .flatMap { engine -> threads.map { Choice(engine, it) } }
+                .takeWhile { go() }
+                .map { choice ->
+                    val runs =
+                        List(REPEATS) { classify(photo.pixels, photo.orientation, choice) }
+                    runs.sortedBy { it.classification.inferenceNanos }[REPEATS / 2]
+                }
+                .toList()
+        } finally {
+            photo.recycle()
+        }
+    }
+
+    /**
+     * Runs the golden vectors through every engine of this flavour.
+     *
+     * @param progress told before each image; what it throws ends the test.
+     */
+    fun selfTest(
+        threads: Int,
+        device: Map<String, String>,
+        progress: (TestProgress) -> Unit = {},
+    ): Verdict {
+        val runner = GoldenRunner(bundle())
+        val facts = device + ("threads" to threads.toString())
+        try {
+            return runner.run(engines, threads, facts) { engine, done, total ->
+                progress(TestProgress(engine, done, total))
+            }
         } catch (e: CoreException) {
             throw ProblemException(badModel(e), e)
         }
@@ -112,5 +162,11 @@ internal class Worker(
     private companion object {
         /** Pixels of the preview's longer side: enough for every phone's screen. */
         const val PREVIEW = 1024
+
+        /** As many as the screen can show. */
+        const val MOST_ANSWERS = 10
+
+        /** Odd, so that one is the median. */
+        const val REPEATS = 5
     }
 }

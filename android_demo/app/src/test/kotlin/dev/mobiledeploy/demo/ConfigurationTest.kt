@@ -85,24 +85,74 @@ class ConfigurationTest {
         }
     }
 
+    @Test @Config(fontScale = 2f) fun withLargeTextNothingIsCutOff() = nothingIsCutOff()
+
     @Test
-    @Config(fontScale = 2f)
-    fun withLargeTextNothingIsCutOff() =
+    @Config(qualifiers = "w740dp-h360dp-land-notnight-xhdpi", fontScale = 2f)
+    fun withLargeTextInLandscapeNothingIsCutOff() = nothingIsCutOff()
+
+    @Test
+    @Config(qualifiers = "de-w320dp-h568dp-port-notnight-xhdpi", fontScale = 1.3f)
+    fun inGermanOnASmallPhoneNothingIsCutOff() = nothingIsCutOff()
+
+    @Test
+    @Config(qualifiers = "w320dp-h568dp-port-notnight-xhdpi")
+    fun inALongLanguageOnASmallPhoneNothingIsCutOff() = nothingIsCutOff(Phone::lengthen)
+
+    private fun nothingIsCutOff(change: Phone.() -> Unit = {}) =
         Phone().use {
             it.choose(TestFiles.upright)
             it.press(R.id.run_self_test)
             it.settle()
+            it.press(R.id.compare)
+            it.settle()
+            it.change()
             it.picture()
             for (view in it.activity.window.decorView.descendants().filterIsInstance<TextView>()) {
                 if (!view.isShown || view.layout == null) continue
                 val text = view.text.toString()
                 val room = view.height - view.compoundPaddingTop - view.compoundPaddingBottom
                 assertTrue("`$text` is cut off", view.layout.height <= room)
-                for (line in 0 until view.lineCount) assertEquals(
-                    "`$text` is shortened",
-                    0,
-                    view.layout.getEllipsisCount(line),
-                )
+                for (line in 0 until view.lineCount) {
+                    assertEquals("`$text` is shortened", 0, view.layout.getEllipsisCount(line))
+                    val end = view.layout.getLineEnd(line)
+                    if (view.id == R.id.model) continue // A model's name is no word.
+                    // A word that does not fit into its line is broken inside.
+                    val between = end == text.length || text[end - 1] in " \n/-"
+                    assertTrue("`$text` is broken inside a word at $end", between)
+                }
+            }
+        }
+
+    @Test
+    @Config(qualifiers = "ar-w360dp-h740dp-port-notnight-xhdpi")
+    fun fromRightToLeftTheScreenIsMirrored() =
+        Phone().use {
+            it.choose(TestFiles.upright)
+            it.viewport()
+            assertEquals(
+                View.LAYOUT_DIRECTION_RTL,
+                it.activity.resources.configuration.layoutDirection,
+            )
+            assertTrue(
+                it.find<View>(R.id.live).leftOnScreen() > it.find<View>(R.id.take).leftOnScreen()
+            )
+            assertTrue(
+                it.find<View>(R.id.status).leftOnScreen() >
+                    it.find<View>(R.id.winner_score).leftOnScreen()
+            )
+        }
+
+    @Test
+    fun theSelfTestIsFoundFromTheTop() =
+        Phone().use {
+            it.settle()
+            it.viewport()
+            val button = it.find<View>(R.id.run_self_test)
+            it.press(R.id.find_self_test)
+            it.await("the self-test to come into view") {
+                val seen = android.graphics.Rect()
+                button.getGlobalVisibleRect(seen) && seen.height() == button.height
             }
         }
 
@@ -154,11 +204,22 @@ class ConfigurationTest {
                 View.ACCESSIBILITY_LIVE_REGION_POLITE,
                 it.find<View>(R.id.status).accessibilityLiveRegion,
             )
-            assertEquals(first.contentDescription, it.find<View>(R.id.status).contentDescription)
+            assertEquals(
+                "${it.text(R.id.status)}, ${it.text(R.id.winner_score)}",
+                it.find<View>(R.id.status).contentDescription,
+            )
             val headings =
                 root.descendants().filter { view -> view.isShown && view.isAccessibilityHeading }
             assertEquals(
-                listOf("Mobile Deploy", "Result", "Engine", "Threads", "Self-test"),
+                listOf(
+                    "Model Check",
+                    it.text(R.id.status),
+                    "Self-test",
+                    "Engine",
+                    "Threads",
+                    "Answers shown",
+                    "Lowest score shown",
+                ),
                 headings.map { view -> (view as TextView).text.toString() },
             )
             val tops = headings.map { view -> view.locationOnScreen() }
@@ -196,6 +257,8 @@ class ConfigurationTest {
         assertNull(session.shown())
     }
 }
+
+private fun View.leftOnScreen(): Int = IntArray(2).also(::getLocationInWindow)[0]
 
 private fun View.locationOnScreen(): Int = IntArray(2).also(::getLocationInWindow)[1]
 

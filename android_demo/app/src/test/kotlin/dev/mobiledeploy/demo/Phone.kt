@@ -1,5 +1,6 @@
 package dev.mobiledeploy.demo
 
+import android.Manifest
 import android.app.Activity
 import android.app.ActivityManager
 import android.content.ComponentName
@@ -28,6 +29,7 @@ import org.robolectric.android.controller.ActivityController
 internal class Phone(
     screen: Class<out MainActivity> = MainActivity::class.java,
     saved: Bundle? = null,
+    intent: Intent? = null,
 ) : AutoCloseable {
     private val controller: ActivityController<out MainActivity>
 
@@ -36,7 +38,8 @@ internal class Phone(
         shadowOf(application.packageManager)
             .addActivityIfNotPresent(ComponentName(application, screen))
         free(2_000_000_000)
-        controller = Robolectric.buildActivity(screen)
+        shadowOf(application).grantPermissions(Manifest.permission.CAMERA)
+        controller = Robolectric.buildActivity(screen, intent)
         (if (saved == null) controller.setup() else controller.setup(saved)).visible()
     }
 
@@ -49,6 +52,24 @@ internal class Phone(
 
     val activity: MainActivity
         get() = controller.get()
+
+    /** Refuses what the app asks for, and what it asks from now on. */
+    fun refuseCamera() =
+        shadowOf(RuntimeEnvironment.getApplication()).denyPermissions(Manifest.permission.CAMERA)
+
+    /** Sends the open app an intent of another app. */
+    fun send(intent: Intent) {
+        controller.newIntent(intent)
+    }
+
+    /** Leaves the app for another one, and comes back. */
+    fun pause() {
+        controller.pause()
+    }
+
+    fun resume() {
+        controller.resume()
+    }
 
     /** Chooses a photo, and waits for what the app says of it. */
     fun choose(file: File) {
@@ -132,9 +153,11 @@ internal class Phone(
     fun settle() =
         await("the app to be done") {
             text(R.id.status) != string(R.string.working) &&
+                text(R.id.status) != string(R.string.fetching) &&
                 !(find<View>(R.id.model).isShown &&
                     text(R.id.model) == string(R.string.loading_model)) &&
-                text(R.id.run_self_test) != string(R.string.self_test_running)
+                text(R.id.compare) != string(R.string.comparing) &&
+                !find<View>(R.id.cancel_self_test).isShown
         }
 
     fun await(what: String, condition: () -> Boolean) {
@@ -148,14 +171,20 @@ internal class Phone(
         }
     }
 
-    /** What the rows of the result say: `cat 97.3%`, and how long the bars are. */
-    fun answers(): List<String> = rows().map { "${it.text(R.id.label)} ${it.text(R.id.score)}" }
+    /** What the result says, the winner first: `cat 97.3%`. */
+    fun answers(): List<String> {
+        if (!find<View>(R.id.winner_score).isShown) return emptyList()
+        val winner = "${text(R.id.status)} ${text(R.id.winner_score)}"
+        return listOf(winner) + rows().map { "${it.text(R.id.label)} ${it.text(R.id.score)}" }
+    }
 
+    /** How long the bars are, 0..1, the winner's first. */
     fun bars(): List<Double> =
-        rows().map { row ->
-            row.findViewById<ProgressBar>(R.id.bar).run { progress.toDouble() / max }
-        }
+        (listOf(find<ProgressBar>(R.id.winner_bar)) +
+                rows().map { it.findViewById<ProgressBar>(R.id.bar) })
+            .map { it.progress.toDouble() / it.max }
 
+    /** The answers behind the first. */
     fun rows(): List<View> = find<ViewGroup>(R.id.rows).children()
 
     /** The problem on the screen, title and hint, or null. */

@@ -4,6 +4,7 @@ import android.app.Activity
 import android.content.Context
 import android.content.Intent
 import android.os.Bundle
+import dev.mobiledeploy.android.AssetFiles
 import java.io.File
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse

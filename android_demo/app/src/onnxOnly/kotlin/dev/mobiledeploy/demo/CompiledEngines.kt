@@ -1,6 +1,0 @@
-package dev.mobiledeploy.demo
-
-import dev.mobiledeploy.core.EngineFactory
-
-/** The engines of this flavour: ONNX Runtime alone. */
-internal val compiledEngines: List<EngineFactory> = listOf(OrtEngine.Factory)
