@@ -20,6 +20,14 @@ class FrameStatisticsTest {
     }
 
     @Test
+    fun ofFourFramesNineOfTenAreAllFour() {
+        val statistics = FrameStatistics()
+        var rate: FrameRate? = null
+        for (number in 1..4) rate = statistics.add(millis(10 * number - number), millis(10 * number))
+        assertEquals(FrameRate(100.0, 2.0, 4.0, 4), rate)
+    }
+
+    @Test
     fun aSingleFrameHasNoRate() {
         assertEquals(FrameRate(0.0, 7.0, 7.0, 1), FrameStatistics().add(millis(3), millis(10)))
     }
