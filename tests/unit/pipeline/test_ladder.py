@@ -96,7 +96,7 @@ def best(nothing_is_enough: None) -> Quantised:
 def test_each_rung_that_is_kept_is_better_than_those_before(best: Quantised) -> None:
     assert [rung.name for rung in best.rungs] == ["extremes", *ladder.TECHNIQUES]
     noise = [rung.sqnr for rung in best.rungs if rung.kept]
-    assert len(noise) >= 3
+    assert len(noise) >= 2
     assert all(after >= before + ladder.GAIN for before, after in itertools.pairwise(noise))
     assert all(
         (rung.left_out is None) == rung.kept
