@@ -269,7 +269,7 @@ def summary(report: "BuildReport", out: Path) -> str:
     parts = [_output.table(rows, right=numbers)]
     if report.label_scores:
         parts.append(_label_table(report.label_scores))
-    if report.rungs:
+    if report.rungs or report.not_tried:
         parts.append(_rung_table(report.rungs, report.not_tried))
     if report.float_agreement:
         parts.append(_wrapped(_as_float(report.float_agreement)))
@@ -351,7 +351,7 @@ def _rung_table(rungs: "Sequence[Rung]", not_tried: "Sequence[NotTried]") -> str
     numbers = range(1, 4)
     if all(rung.same is None for rung in rungs):
         rows, numbers = [(row[0], *row[2:]) for row in rows], range(1, 3)
-    lines = [_output.table(rows, right=numbers)]
+    lines = [_output.table(rows, right=numbers)] if rungs else []
     whys = dict.fromkeys(each.why for each in not_tried)
     lines += [
         _wrapped(

@@ -115,6 +115,9 @@ def test_a_table_says_what_each_technique_gave_and_what_was_not_tried() -> None:
     assert ["extremes", "12.9", "1.3", "kept"] in [line.split() for line in numbers.splitlines()]
     assert "not tried: technique 0, technique 8: the network answers as the float one" in text
     assert text.count("not tried: ") == len(get_args(WhyNotTried))
+    without = summary(dataclasses.replace(report, rungs=()), Path("build"))
+    assert without.count("not tried: ") == len(get_args(WhyNotTried))
+    assert "SQNR dB" not in without
     assert "mobiledeploy[build]" in text
 
 
