@@ -27,8 +27,8 @@ MOST: Final = 2.0**10
 SHARES: Final = (0.0, 0.25, 0.5, 0.625, 0.75, 0.875, 1.0)
 """Exponents of a channel's size in the factors that are compared."""
 CREST: Final = 5.0
-"""Greatest value of a channel by its root mean square, about: what decides how much noise weights
-cause is seldom far from this."""
+"""Assumed ratio of a channel's greatest absolute value in an image to its root mean square; the
+noise that rounded weights cause grows with the latter, which is not measured."""
 _PASSING: Final = frozenset({
     "max_pool", "average_pool", "mean", "reduce_max", "resize_nearest", "add", "sub", "maximum",
     "minimum", "leaky_relu", "prelu",
@@ -223,11 +223,11 @@ def _factors(
     users: Mapping[str, tuple[FloatNode, ...]],
     weights_per: WeightsPer,
 ) -> npt.NDArray[np.float64]:
-    """Return the factor of each channel, with a geometric mean of 1.
+    """Return the factor of each channel, shape (channels,), with a geometric mean of 1.
 
-    Of factors between those that give all channels of the tensors the same size and 1, and of
-    those that give them as much of the tensors' grids as of the weights', the ones with the least
-    expected noise.
+    The candidates are powers of the channels' sizes, from no change to channels of equal size
+    (`SHARES`), and the factors that make channels as large in the tensors as in the weights that
+    read them. The one with the least expected noise is taken.
     """
     size = np.max([_relative(channels[name].size) for name in group], axis=0)
     readers = [
